@@ -1,1 +1,77 @@
-//! placeholder until written
+//! The Parallel Python scheduler: a state machine without I/O, clock, threads
+//! or randomness.
+//!
+//! Events go in by the methods of [`Scheduler`]; decisions come out of
+//! [`Scheduler::poll`] as [`Effect`]s, in the order in which they must be
+//! carried out. Time is an argument of every event. So every decision can be
+//! replayed, and tested under virtual time.
+//!
+//! A scheduler spreads *jobs* over *executors*. An executor is a worker process,
+//! or whatever else runs jobs one after another and says when each has ended.
+//! What a job is, the scheduler does not know: it carries one opaque value `J`
+//! per job and hands it back when the job ends.
+//!
+//! # What it promises
+//!
+//! * Every job ends exactly once: by [`Scheduler::job_finished`] or by
+//!   [`Effect::End`].
+//! * Jobs are sent in the order of their submission. One that comes back, from a
+//!   dead executor or by a recall, regains its place.
+//! * No ready executor idles while a job is queued; and none idles for longer
+//!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together while
+//!   another holds a job that it has not started.
+//! * No executor holds more jobs than the credit that it granted.
+//! * When the last job has ended, no table holds anything of it.
+//!
+//! # A small example
+//!
+//! ```
+//! use std::time::Duration;
+//! use pp_core::{Config, Effect, FunctionId, Scheduler, Time};
+//!
+//! let mut scheduler = Scheduler::new(Config::default());
+//! let now = Time::ZERO;
+//! scheduler.resize(1, now);
+//! let Some(Effect::Start { executor }) = scheduler.poll() else { unreachable!() };
+//! scheduler.executor_ready(executor, 16, now);
+//!
+//! let job = scheduler.submit(FunctionId::from_u64(1), "data", now)?;
+//! assert!(matches!(scheduler.poll(), Some(Effect::SendFunction { .. })));
+//! assert_eq!(scheduler.poll(), Some(Effect::Send { executor, job }));
+//!
+//! let data = scheduler.job_finished(executor, job, Duration::from_micros(5), now);
+//! assert_eq!(data, Some("data"));
+//! assert!(scheduler.is_empty());
+//! # Ok::<(), pp_core::Destroyed<&str>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod buckets;
+mod config;
+mod effect;
+mod estimate;
+mod executor;
+mod executors;
+mod function;
+mod ids;
+mod invariants;
+mod job;
+mod lifecycle;
+mod placement;
+mod queue;
+mod recall;
+mod resize;
+mod scheduler;
+mod starts;
+mod time;
+mod view;
+
+pub use config::{BackoffConfig, Config, RecallConfig, WindowConfig};
+pub use effect::{Destroyed, Effect, Ending};
+pub use executor::ExecutorState;
+pub use ids::{ExecutorId, FunctionId, JobId};
+pub use invariants::InvariantViolation;
+pub use scheduler::Scheduler;
+pub use time::Time;
+pub use view::{ExecutorCounts, ExecutorStats, JobState, JobView};

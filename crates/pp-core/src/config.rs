@@ -1,0 +1,119 @@
+//! What can be set, and the reasons for the defaults.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The settings of a [`Scheduler`](crate::Scheduler).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// A job ends with [`Ending::WorkerDied`](crate::Ending::WorkerDied) when this
+    /// many executors have died while running it. Default 3: once may be the
+    /// machine's fault and twice bad luck.
+    pub max_worker_deaths: NonZeroU32,
+    /// An executor is replaced after this many jobs; `None` for never. Default
+    /// `None`. `Some(1)` gives each job a fresh process.
+    pub jobs_per_executor: Option<NonZeroU32>,
+    /// After this many executors in a row that died before they began a job, and
+    /// with none ready, queued jobs end with
+    /// [`Ending::StartFailed`](crate::Ending::StartFailed). Default 3; 0 counts
+    /// as 1.
+    pub start_attempts: u32,
+    /// The pauses between starts that fail.
+    pub start_backoff: BackoffConfig,
+    /// How far jobs are sent ahead.
+    pub window: WindowConfig,
+    /// When jobs that were sent ahead are taken back.
+    pub recall: RecallConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_worker_deaths: NonZeroU32::MIN.saturating_add(2),
+            jobs_per_executor: None,
+            start_attempts: 3,
+            start_backoff: BackoffConfig::default(),
+            window: WindowConfig::default(),
+            recall: RecallConfig::default(),
+        }
+    }
+}
+
+/// The pauses between starts of executors that fail.
+///
+/// The first failure is repaired at once. After the second the pause is `first`,
+/// and it doubles with each further one up to `max`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackoffConfig {
+    /// Default 50 ms, about what it costs to start an interpreter: trying again
+    /// takes half of the time of one core at the most.
+    pub first: Duration,
+    /// Default 5 s: by then trying again costs about one hundredth of one core,
+    /// and an executor comes back soon after its trouble is over.
+    pub max: Duration,
+}
+
+impl Default for BackoffConfig {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(50),
+            max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How far jobs are sent ahead of the one that an executor runs.
+///
+/// Jobs of a function that has not been measured yet are never sent ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowConfig {
+    /// The most jobs ahead of the running one, however short they are. Default
+    /// 256: more gains nothing measurable, and costs memory in the executor.
+    pub max_ahead: u32,
+    /// An executor gets more while it holds less expected work than this. Default
+    /// 300 us: a few times the wake-up of a sleeping thread (30 to 90 us), so
+    /// that an executor never waits for its next job.
+    pub horizon: Duration,
+    /// An executor that holds one job only gets a second one ahead if the first is
+    /// expected to take no longer than this. Default 20 ms: for longer jobs the
+    /// wake-up is less than half a percent, and a job that waits behind them could
+    /// run elsewhere.
+    pub single_ahead: Duration,
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self {
+            max_ahead: 256,
+            horizon: Duration::from_micros(300),
+            single_ahead: Duration::from_millis(20),
+        }
+    }
+}
+
+/// When jobs that were sent ahead and not started are taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecallConfig {
+    /// An idle executor takes jobs over at once if they would wait longer than
+    /// this where they are. Default 50 us, about what it takes to wake the idle
+    /// one: jobs that start sooner than that gain nothing by moving.
+    pub threshold: Duration,
+    /// How much later than expected a job may start while an executor idles.
+    /// Default 200 us: estimates of short jobs err by about as much.
+    pub slack: Duration,
+    /// Jobs are taken back from an executor that has finished nothing for this
+    /// long (at most twice this long), even if nobody idles: it runs a job that
+    /// turned out long. Default 40 ms, above [`WindowConfig::single_ahead`], so
+    /// that it happens to wrong estimates only.
+    pub stall: Duration,
+}
+
+impl Default for RecallConfig {
+    fn default() -> Self {
+        Self {
+            threshold: Duration::from_micros(50),
+            slack: Duration::from_micros(200),
+            stall: Duration::from_millis(40),
+        }
+    }
+}

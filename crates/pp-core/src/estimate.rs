@@ -1,0 +1,97 @@
+//! How long the jobs of a function take.
+
+/// Jobs count for at least this long, in nanoseconds: what a worker spends on
+/// taking a job and answering, whatever the job does.
+const FLOOR: u64 = 1_000;
+
+/// The samples after the first during which an estimate falls fast: the first run
+/// of a function pays for imports and caches that the others find in place.
+const EAGER: u8 = 8;
+
+/// Stands for "not known" and for "4.29 s or longer".
+pub(crate) const LONG: u32 = u32::MAX;
+
+/// A moving average that follows longer runs at once and shorter ones slowly.
+///
+/// Too high an estimate costs a round trip; too low a one leaves jobs waiting
+/// behind a long one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Estimate {
+    nanos: u64,
+    samples: u8,
+}
+
+impl Estimate {
+    /// Takes in the run time of one job.
+    pub(crate) fn observe(&mut self, nanos: u64) {
+        let nanos = nanos.max(FLOOR);
+        if self.samples == 0 {
+            self.nanos = nanos;
+        } else if nanos >= self.nanos {
+            self.nanos += (nanos - self.nanos).div_ceil(2);
+        } else if self.samples <= EAGER {
+            self.nanos -= (self.nanos - nanos) / 2;
+        } else {
+            self.nanos -= (self.nanos - nanos) / 8;
+        }
+        self.samples = self.samples.saturating_add(1);
+    }
+
+    /// Whether any job has been measured.
+    pub(crate) fn is_known(self) -> bool {
+        self.samples > 0
+    }
+
+    /// The expected run time in nanoseconds; [`LONG`] if it is not known.
+    pub(crate) fn expected(self) -> u32 {
+        if self.is_known() {
+            u32::try_from(self.nanos).unwrap_or(LONG)
+        } else {
+            LONG
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(samples: &[u64]) -> Estimate {
+        let mut estimate = Estimate::default();
+        for &nanos in samples {
+            estimate.observe(nanos);
+        }
+        estimate
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_run() {
+        assert!(!after(&[]).is_known());
+        assert_eq!(after(&[]).expected(), LONG);
+        assert_eq!(after(&[5_000]).expected(), 5_000);
+    }
+
+    #[test]
+    fn long_runs_count_at_once() {
+        let estimate = after(&[vec![2_000; 100], vec![10_000_000]].concat());
+        assert!(estimate.expected() > 4_000_000);
+    }
+
+    #[test]
+    fn a_slow_first_run_is_soon_forgotten() {
+        let estimate = after(&[vec![1_000_000], vec![2_000; 10]].concat());
+        assert!(estimate.expected() < 10_000, "{estimate:?}");
+    }
+
+    #[test]
+    fn short_runs_count_slowly_later() {
+        let estimate = after(&[vec![1_000_000; 20], vec![2_000]].concat());
+        assert!(estimate.expected() > 800_000);
+    }
+
+    #[test]
+    fn extremes_stay_in_range() {
+        assert_eq!(after(&[0]).expected(), 1_000);
+        assert_eq!(after(&[u64::MAX, u64::MAX, 0, u64::MAX]).expected(), LONG);
+    }
+}

@@ -1,0 +1,80 @@
+//! Names of jobs, executors and functions, and a fast map keyed by them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+/// Names one job of one [`Scheduler`](crate::Scheduler).
+///
+/// Numbers are given in the order of submission and never again, so `Ord` is
+/// the order of submission and a stale name can never mean another job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(u64);
+
+/// Names one executor of one [`Scheduler`](crate::Scheduler), from its
+/// [`Effect::Start`](crate::Effect::Start) to its end. Never used again; `Ord` is
+/// the order of starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutorId(u64);
+
+/// Names a function. Given by the caller, who must not use one name for two
+/// functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionId(u64);
+
+macro_rules! number {
+    ($name:ident, $word:literal) => {
+        impl $name {
+            /// The name as it travels between processes.
+            pub const fn as_u64(self) -> u64 {
+                self.0
+            }
+
+            /// The name that [`as_u64`](Self::as_u64) gave.
+            pub const fn from_u64(number: u64) -> Self {
+                Self(number)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($word, " {}"), self.0)
+            }
+        }
+    };
+}
+
+number!(JobId, "job");
+number!(ExecutorId, "executor");
+number!(FunctionId, "function");
+
+/// A map keyed by one of our own numbers.
+///
+/// Keys are counters of this process, never chosen by a peer, so the hash need
+/// not resist collisions; and it is the same in each run, so replays agree.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// One folded multiplication: every bit of the key reaches every bit of the hash.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio in 64 bits: odd, and without a pattern.
+        let product = u128::from(self.0 ^ number) * 0x9E37_79B9_7F4A_7C15;
+        #[allow(clippy::cast_possible_truncation)] // both halves are taken
+        {
+            self.0 = (product >> 64) as u64 ^ product as u64;
+        }
+    }
+}

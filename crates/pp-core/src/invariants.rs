@@ -1,0 +1,133 @@
+//! What must hold after every event. For tests.
+
+use std::collections::BTreeSet;
+
+use crate::executor::HeldState;
+use crate::ids::IdMap;
+use crate::job::QUEUED;
+use crate::{JobId, Scheduler};
+
+/// The scheduler contradicts itself: a bug in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("scheduler invariant broken ({rule}): {detail}")]
+pub struct InvariantViolation {
+    /// What should hold.
+    pub rule: &'static str,
+    /// What was found instead.
+    pub detail: String,
+}
+
+fn check(rule: &'static str, fault: Option<String>) -> Result<(), InvariantViolation> {
+    fault.map_or(Ok(()), |detail| Err(InvariantViolation { rule, detail }))
+}
+
+impl<J> Scheduler<J> {
+    /// Checks every table against the others. Looks at everything there is, so it is
+    /// for tests only.
+    pub fn check_invariants(&self) -> Result<(), InvariantViolation> {
+        check("the job table is sound", self.jobs.fault())?;
+        check(
+            "the executor table is sound",
+            self.executors.fault(&self.config.window),
+        )?;
+        check("each job is in one place", self.misplaced_job())?;
+        check("functions count their jobs", self.miscounted_function())?;
+        check("recalls are counted", self.miscounted_recalls())?;
+        check("nobody idles in vain", self.idle_in_vain())?;
+        check("executors are as many as wanted", self.wrong_number())
+    }
+
+    fn misplaced_job(&self) -> Option<String> {
+        let queued: BTreeSet<JobId> = self
+            .queue
+            .names()
+            .filter(|&job| self.jobs.contains(job))
+            .collect();
+        if queued.len() != self.queue.len() {
+            let counted = self.queue.len();
+            return Some(format!("{} are queued, {counted} counted", queued.len()));
+        }
+        let mut placed = queued.len();
+        for &job in &queued {
+            if self.jobs.get(job)?.executor != QUEUED {
+                return Some(format!("{job} is queued and with an executor"));
+            }
+        }
+        for (slot, executor) in self.executors.iter() {
+            placed += executor.held().len();
+            for held in executor.held() {
+                let entry = self.jobs.get(held.job);
+                if entry.is_none_or(|entry| entry.executor != slot) {
+                    return Some(format!("{} holds {} wrongly", executor.id, held.job));
+                }
+            }
+        }
+        let live = self.jobs.len();
+        (placed != live).then(|| format!("{live} jobs are live, {placed} have a place"))
+    }
+
+    fn miscounted_function(&self) -> Option<String> {
+        let mut counts: IdMap<u32, usize> = IdMap::default();
+        for (job, entry) in self.jobs.iter() {
+            *counts.entry(entry.function).or_default() += 1;
+            if entry.deaths >= self.config.max_worker_deaths.get() {
+                return Some(format!("{job} lives after {} deaths", entry.deaths));
+            }
+        }
+        for (place, function) in self.functions.iter() {
+            let live = counts.remove(&place).unwrap_or(0);
+            if live != function.jobs {
+                let counted = function.jobs;
+                return Some(format!("{}: {live} jobs, {counted} counted", function.id));
+            }
+        }
+        let dangling = self
+            .executors
+            .iter()
+            .flat_map(|(_, executor)| executor.functions.iter())
+            .find(|&place| self.functions.get(place).is_none());
+        match dangling {
+            Some(place) => Some(format!("place {place} is held and not known")),
+            None => counts
+                .keys()
+                .next()
+                .map(|place| format!("place {place} is not known")),
+        }
+    }
+
+    fn miscounted_recalls(&self) -> Option<String> {
+        let held = self
+            .executors
+            .iter()
+            .flat_map(|(_, executor)| executor.held());
+        let pending = held
+            .filter(|held| held.state == HeldState::Recalling)
+            .count();
+        let counted = self.recalls.pending;
+        (pending != counted).then(|| format!("{pending} are pending, {counted} counted"))
+    }
+
+    fn idle_in_vain(&self) -> Option<String> {
+        let (idle, queued) = (self.executors.idle(), self.queue.len());
+        if idle > 0 && queued > 0 {
+            return Some(format!("{idle} executors idle, {queued} jobs are queued"));
+        }
+        let untried = idle > self.recalls.pending && self.executors.most_loaded().is_some();
+        (untried && self.recalls.deadline.is_none())
+            .then(|| format!("{idle} executors idle, jobs wait elsewhere, no deadline is set"))
+    }
+
+    fn wrong_number(&self) -> Option<String> {
+        let counts = self.executors.counts();
+        let target = self.starts.target;
+        if counts.wanted() > target {
+            return Some(format!("{counts:?} for {target}"));
+        }
+        let due = self.starts.due(counts, self.now);
+        if due > 0 {
+            return Some(format!("{due} executors are due and not started"));
+        }
+        let hopeless = self.starts.is_given_up() && !self.queue.is_empty();
+        hopeless.then(|| "jobs are queued and no executor will be started".to_owned())
+    }
+}

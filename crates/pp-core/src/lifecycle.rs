@@ -1,0 +1,254 @@
+//! Executors come, go and die.
+
+use crate::effect::{Effect, Ending};
+use crate::executor::{Executor, ExecutorState, Held, HeldState};
+use crate::time::Time;
+use crate::{ExecutorId, JobId, Scheduler};
+
+impl<J> Scheduler<J> {
+    /// A started executor is ready. `credit` is the most jobs that it will hold at a
+    /// time, the running one among them.
+    pub fn executor_ready(&mut self, executor: ExecutorId, credit: u32, now: Time) {
+        self.see(now);
+        let Some((slot, state)) = self.look_up(executor) else {
+            return;
+        };
+        let next = match state {
+            ExecutorState::Starting => ExecutorState::Ready,
+            ExecutorState::Surplus => ExecutorState::Draining,
+            _ => return,
+        };
+        if let Some(entry) = self.executors.get_mut(slot) {
+            entry.credit = credit;
+            // Those that came last are the first to be idle.
+            entry.progress = self.now;
+        }
+        self.set_state(slot, next);
+        self.settle(slot);
+        self.start_missing();
+        self.pump();
+        self.balance();
+    }
+
+    /// An executor changes the most jobs that it will hold at a time. A smaller figure
+    /// takes nothing back: it holds up what would be sent next.
+    pub fn executor_credit(&mut self, executor: ExecutorId, credit: u32, now: Time) {
+        self.see(now);
+        let Some(slot) = self.executors.slot(executor) else {
+            return;
+        };
+        if let Some(entry) = self.executors.get_mut(slot) {
+            entry.credit = credit;
+        }
+        self.settle(slot);
+        self.pump();
+        self.balance();
+    }
+
+    /// An executor died, or was killed as asked.
+    ///
+    /// `started` are the jobs that it had begun and not finished. Unless we killed it,
+    /// each of them is charged with the death, and ends with [`Ending::WorkerDied`]
+    /// when that happens too often. All other jobs that it held are queued again, at
+    /// no charge.
+    pub fn executor_lost(&mut self, executor: ExecutorId, started: &[JobId], now: Time) {
+        self.depart(executor, started, now);
+    }
+
+    /// An executor died before it was ready.
+    ///
+    /// After [`Config::start_attempts`](crate::Config::start_attempts) of these in a
+    /// row, with no other executor ready or being started, all queued jobs end with
+    /// [`Ending::StartFailed`] and nothing is started before the next submit or
+    /// resize.
+    pub fn executor_start_failed(&mut self, executor: ExecutorId, now: Time) {
+        self.depart(executor, &[], now);
+    }
+
+    /// An executor that was asked to retire has gone.
+    pub fn executor_exited(&mut self, executor: ExecutorId, now: Time) {
+        self.depart(executor, &[], now);
+    }
+
+    /// An executor is gone, for whatever reason: its state tells what that means.
+    fn depart(&mut self, executor: ExecutorId, started: &[JobId], now: Time) {
+        self.see(now);
+        let Some(slot) = self.executors.slot(executor) else {
+            return;
+        };
+        let Some(mut gone) = self.executors.remove(slot) else {
+            return;
+        };
+        let mut charged = started.to_vec();
+        charged.sort_unstable();
+        if gone.state == ExecutorState::Killing {
+            charged.clear();
+        }
+        let mut began = false;
+        for held in gone.take_all() {
+            let is_charged = charged.binary_search(&held.job).is_ok();
+            began |= is_charged;
+            self.recover(&gone, held, is_charged);
+        }
+        self.note_departure(&gone, began);
+        self.start_missing();
+        self.pump();
+        self.balance();
+    }
+
+    /// Decides what becomes of a job whose executor is gone.
+    fn recover(&mut self, gone: &Executor, held: Held, is_charged: bool) {
+        if held.state == HeldState::Recalling {
+            self.recalls.pending -= 1;
+        }
+        if held.state == HeldState::Cancelling {
+            self.end(held.job, Ending::Cancelled);
+            return;
+        }
+        let Some(entry) = self.jobs.get_mut(held.job) else {
+            return;
+        };
+        entry.deaths += u32::from(is_charged);
+        let deaths = entry.deaths;
+        if deaths >= self.config.max_worker_deaths.get() {
+            let executor = gone.id;
+            self.end(held.job, Ending::WorkerDied { deaths, executor });
+        } else {
+            self.requeue(held.job);
+        }
+    }
+
+    /// Draws the conclusions for the starting of others. `began`: it ran a job.
+    fn note_departure(&mut self, gone: &Executor, began: bool) {
+        let is_wanted = matches!(gone.state, ExecutorState::Starting | ExecutorState::Ready);
+        if !is_wanted {
+            return;
+        }
+        let counts = self.executors.counts();
+        if gone.finished == 0 && !began {
+            if let Some(attempts) = self.starts.failed(counts, self.now) {
+                self.fail_queued(attempts);
+            }
+            return;
+        }
+        if began {
+            self.starts.works();
+        }
+        if counts.ready == 0 {
+            self.starts.hurry(self.now);
+        }
+    }
+
+    /// No executor can be started: nobody will ever run the queued jobs.
+    fn fail_queued(&mut self, attempts: u32) {
+        let jobs = &self.jobs;
+        for job in self.queue.take_all(|job| jobs.contains(job)) {
+            self.end(job, Ending::StartFailed { attempts });
+        }
+    }
+
+    /// Starts as many executors as are wanted and may be started now.
+    pub(crate) fn start_missing(&mut self) {
+        for _ in 0..self.starts.due(self.executors.counts(), self.now) {
+            let executor = ExecutorId::from_u64(self.next_executor);
+            self.next_executor += 1;
+            let remaining = self.config.jobs_per_executor.map(std::num::NonZero::get);
+            self.executors.insert(Executor::new(executor, remaining));
+            self.effects.push_back(Effect::Start { executor });
+        }
+    }
+
+    /// Asks an executor that holds nothing to exit. If it was wanted, another takes
+    /// its place.
+    pub(crate) fn retire(&mut self, slot: u32) {
+        let Some(executor) = self.executors.get(slot).map(|entry| entry.id) else {
+            return;
+        };
+        self.set_state(slot, ExecutorState::Retiring);
+        self.effects.push_back(Effect::Retire { executor });
+        self.start_missing();
+    }
+
+    /// Kills an executor because it runs a cancelled job. What else it holds comes
+    /// back when it is gone.
+    pub(crate) fn kill(&mut self, slot: u32) {
+        let Some(entry) = self.executors.get_mut(slot) else {
+            return;
+        };
+        if entry.state == ExecutorState::Killing {
+            return;
+        }
+        let executor = entry.id;
+        let mut cancelled = Vec::new();
+        for place in (0..entry.held().len()).rev() {
+            match entry.held()[place].state {
+                HeldState::Cancelling => cancelled.extend(entry.remove(place)),
+                HeldState::Recalling => {
+                    // Nobody is left to answer.
+                    entry.mark(place, HeldState::Sent);
+                    self.recalls.pending -= 1;
+                }
+                HeldState::Sent | HeldState::Started => {}
+            }
+        }
+        for held in cancelled.into_iter().rev() {
+            self.end(held.job, Ending::Cancelled);
+        }
+        self.set_state(slot, ExecutorState::Killing);
+        self.effects.push_back(Effect::Kill { executor });
+        self.start_missing();
+    }
+
+    /// Ends every job with [`Ending::Destroyed`] and kills every executor. After it
+    /// nothing can be submitted, and nothing is started.
+    pub fn destroy(&mut self, now: Time) {
+        self.see(now);
+        if self.destroyed {
+            return;
+        }
+        self.destroyed = true;
+        self.starts.target = 0;
+        self.recalls.clear();
+        self.withdraw_effects();
+        for slot in self.executors.slots() {
+            if let Some(entry) = self.executors.get_mut(slot) {
+                entry.take_all();
+            }
+            let window = &self.config.window;
+            self.executors.refresh(slot, window);
+            self.kill(slot);
+        }
+        self.queue.take_all(|_| true);
+        for (job, entry) in self.jobs.take_all() {
+            self.functions.release(entry.function);
+            let (data, ending) = (entry.data, Ending::Destroyed);
+            self.effects.push_back(Effect::End { job, data, ending });
+        }
+    }
+
+    /// Drops what has not been polled and need not be done any more, and executors
+    /// that nobody has heard of.
+    fn withdraw_effects(&mut self) {
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::End { .. } | Effect::Kill { .. } => self.effects.push_back(effect),
+                Effect::Start { executor } => {
+                    if let Some(slot) = self.executors.slot(executor) {
+                        self.executors.remove(slot);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Where an executor is, and its state.
+    fn look_up(&self, executor: ExecutorId) -> Option<(u32, ExecutorState)> {
+        let slot = self.executors.slot(executor)?;
+        Some((slot, self.executors.get(slot)?.state))
+    }
+
+    pub(crate) fn set_state(&mut self, slot: u32, state: ExecutorState) {
+        self.executors.set_state(slot, state, &self.config.window);
+    }
+}

@@ -1,0 +1,201 @@
+//! Taking back jobs that were sent ahead and wait in the wrong place.
+
+use std::collections::VecDeque;
+
+use crate::effect::{Effect, Ending};
+use crate::executor::{ExecutorState, HeldState, Wait};
+use crate::time::{Time, nanos};
+use crate::{ExecutorId, JobId, Scheduler};
+
+/// What is going on about recalls.
+#[derive(Debug, Default)]
+pub(crate) struct Recalls {
+    /// Jobs that were asked back to run elsewhere, and for which no answer has come.
+    pub(crate) pending: usize,
+    /// When an idle executor takes jobs over that should have begun by then.
+    pub(crate) deadline: Option<Time>,
+    /// Executors that held jobs ahead, and when to look whether they are stalled.
+    /// Looked at one interval after the last look, so they stay in order, and jobs
+    /// that are sent and finished in the meantime cost nothing here.
+    looks: VecDeque<(Time, u32, ExecutorId)>,
+}
+
+impl Recalls {
+    pub(crate) fn next_look(&self) -> Option<Time> {
+        self.looks.front().map(|&(time, ..)| time)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl<J> Scheduler<J> {
+    /// Finds work for executors that idle while others hold jobs ahead.
+    ///
+    /// Jobs that would wait longer than the threshold are taken over at once. For the
+    /// others a deadline is set: they should have begun by then.
+    pub(crate) fn balance(&mut self) {
+        let overdue = self
+            .recalls
+            .deadline
+            .is_some_and(|deadline| deadline <= self.now);
+        while self.executors.idle() > self.recalls.pending {
+            let Some(slot) = self.executors.most_loaded() else {
+                break;
+            };
+            let Some(holder) = self.executors.get(slot) else {
+                break;
+            };
+            match holder.wait(self.now, &self.config.recall) {
+                Wait::Unknown => self.recall_from_stalled(slot),
+                Wait::About(wait) if overdue || wait > nanos(self.config.recall.threshold) => {
+                    self.recall_half(slot);
+                }
+                Wait::About(wait) => {
+                    let slack = self.config.recall.slack;
+                    let wait = std::time::Duration::from_nanos(wait);
+                    let deadline = self.now.saturating_add(wait).saturating_add(slack);
+                    self.recalls.deadline.get_or_insert(deadline);
+                    return;
+                }
+            }
+        }
+        self.recalls.deadline = None;
+    }
+
+    /// Asks back the newer half of the work that waits at an executor.
+    fn recall_half(&mut self, slot: u32) {
+        let Some(holder) = self.executors.get(slot) else {
+            return;
+        };
+        let waiting = || holder.recallable_places();
+        let all: u64 = waiting().map(|(_, held)| u64::from(held.expected)).sum();
+        let mut taken = 0;
+        let mut from = usize::MAX;
+        for (place, held) in waiting() {
+            from = place;
+            taken += u64::from(held.expected);
+            if taken * 2 >= all {
+                break;
+            }
+        }
+        self.recall_from_place(slot, from);
+    }
+
+    /// Asks back all that waits at an executor.
+    pub(crate) fn recall_all(&mut self, slot: u32) {
+        self.recall_from_place(slot, 1);
+    }
+
+    /// Asks back all that waits behind a job that turned out long.
+    fn recall_from_stalled(&mut self, slot: u32) {
+        if let Some(executor) = self.executors.get_mut(slot) {
+            executor.stalled = true;
+        }
+        self.recall_all(slot);
+    }
+
+    /// Asks back what waits at an executor from a place on: the oldest first, so that
+    /// what comes back is sent on in order.
+    fn recall_from_place(&mut self, slot: u32, from: usize) {
+        let Some(holder) = self.executors.get_mut(slot) else {
+            return;
+        };
+        let executor = holder.id;
+        for place in from.max(1)..holder.held().len() {
+            let held = holder.held()[place];
+            if held.state == HeldState::Sent {
+                holder.mark(place, HeldState::Recalling);
+                self.recalls.pending += 1;
+                let job = held.job;
+                self.effects.push_back(Effect::Recall { executor, job });
+            }
+        }
+        self.settle(slot);
+    }
+
+    /// The answer to an [`Effect::Recall`]: `recalled` if the job has not been
+    /// started and never will be there; else it runs, or has run.
+    ///
+    /// May come while effects are being polled. Ignored for jobs that were not asked
+    /// for, or have ended in the meantime.
+    pub fn recall_answered(&mut self, executor: ExecutorId, job: JobId, recalled: bool, now: Time) {
+        self.see(now);
+        let Some(slot) = self.executors.slot(executor) else {
+            return;
+        };
+        let Some(holder) = self.executors.get_mut(slot) else {
+            return;
+        };
+        let Some(place) = holder.position(job) else {
+            return;
+        };
+        match (holder.held()[place].state, recalled) {
+            (HeldState::Recalling, true) => {
+                holder.take_back(place);
+                self.recalls.pending -= 1;
+                self.requeue(job);
+            }
+            (HeldState::Recalling, false) => {
+                holder.mark(place, HeldState::Started);
+                self.recalls.pending -= 1;
+            }
+            (HeldState::Cancelling, true) => {
+                holder.take_back(place);
+                self.end(job, Ending::Cancelled);
+            }
+            (HeldState::Cancelling, false) => {
+                holder.remove(place);
+                self.end(job, Ending::Cancelled);
+                self.kill(slot);
+            }
+            (HeldState::Sent | HeldState::Started, _) => return,
+        }
+        self.settle(slot);
+        self.start_missing();
+        self.pump();
+        self.balance();
+    }
+
+    /// Puts an executor on the list of those to look at for a stall.
+    pub(crate) fn watch(&mut self, slot: u32) {
+        if let Some(executor) = self.executors.get_mut(slot) {
+            executor.watched = true;
+            let time = self.now.saturating_add(self.config.recall.stall);
+            self.recalls.looks.push_back((time, slot, executor.id));
+        }
+    }
+
+    /// Takes jobs back from executors that have finished nothing for long.
+    ///
+    /// Also when nobody idles: otherwise jobs behind an endless one would wait for
+    /// ever in a busy scheduler.
+    pub(crate) fn check_stalls(&mut self) {
+        while self
+            .recalls
+            .next_look()
+            .is_some_and(|time| time <= self.now)
+        {
+            let Some((_, slot, id)) = self.recalls.looks.pop_front() else {
+                return;
+            };
+            let Some(executor) = self.executors.get_mut(slot) else {
+                continue;
+            };
+            if executor.id != id {
+                continue;
+            }
+            executor.watched = false;
+            if executor.recallable() == 0 || executor.state == ExecutorState::Killing {
+                continue;
+            }
+            let since = self.now.saturating_duration_since(executor.progress);
+            if since >= self.config.recall.stall {
+                self.recall_from_stalled(slot);
+            } else {
+                self.watch(slot);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Changing how many executors there are.
+
+use std::cmp::Reverse;
+
+use crate::executor::{Executor, ExecutorState};
+use crate::time::Time;
+use crate::{ExecutorId, Scheduler};
+
+impl<J> Scheduler<J> {
+    /// Sets how many executors are wanted; 0 is allowed and lets jobs queue.
+    ///
+    /// Growth is asked for at once, and begins a new series of attempts if starting
+    /// has failed before. Shrinking kills nothing: idle executors retire, busy ones
+    /// get no more jobs, give back those that they have not started, and retire when
+    /// the others have finished. Ignored after [`destroy`](Self::destroy).
+    pub fn resize(&mut self, workers: u32, now: Time) {
+        self.see(now);
+        if self.destroyed {
+            return;
+        }
+        self.starts.target = workers as usize;
+        self.starts.afresh();
+        let wanted = self.executors.counts().wanted();
+        if wanted > self.starts.target {
+            self.shrink(wanted - self.starts.target);
+        } else {
+            self.keep_leaving(self.starts.target - wanted);
+            self.start_missing();
+        }
+        self.pump();
+        self.balance();
+    }
+
+    /// Lets some executors go: those first that are missed least.
+    fn shrink(&mut self, surplus: usize) {
+        let mut order: Vec<_> = self
+            .executors
+            .iter()
+            .filter_map(|(slot, executor)| Some((value(executor)?, slot)))
+            .collect();
+        order.sort_unstable();
+        for (_, slot) in order.into_iter().take(surplus) {
+            let state = self.executors.get(slot).map(|executor| executor.state);
+            if state == Some(ExecutorState::Starting) {
+                self.set_state(slot, ExecutorState::Surplus);
+            } else {
+                self.set_state(slot, ExecutorState::Draining);
+                self.recall_all(slot);
+            }
+        }
+    }
+
+    /// Keeps up to `missing` executors that were to go and have not been told so.
+    fn keep_leaving(&mut self, missing: usize) {
+        let mut kept = 0;
+        for slot in self.executors.slots() {
+            if kept == missing {
+                return;
+            }
+            let state = self.executors.get(slot).map(|executor| executor.state);
+            let next = match state {
+                Some(ExecutorState::Surplus) => ExecutorState::Starting,
+                Some(ExecutorState::Draining) => ExecutorState::Ready,
+                _ => continue,
+            };
+            self.set_state(slot, next);
+            self.settle(slot);
+            kept += 1;
+        }
+    }
+}
+
+/// Orders executors by how much would be lost with them, the least first; `None` if
+/// one is going anyway. Those that start come first, then those that have idled
+/// longest, then those with the fewest jobs.
+fn value(executor: &Executor) -> Option<(bool, usize, Time, Reverse<ExecutorId>)> {
+    let is_ready = match executor.state {
+        ExecutorState::Starting => false,
+        ExecutorState::Ready => true,
+        _ => return None,
+    };
+    let held = executor.held().len();
+    Some((is_ready, held, executor.progress, Reverse(executor.id)))
+}

@@ -1,0 +1,309 @@
+//! The scheduler: its tables, and the events of jobs.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::effect::{Destroyed, Effect, Ending};
+use crate::executor::{ExecutorState, HeldState};
+use crate::executors::ExecutorTable;
+use crate::function::FunctionTable;
+use crate::job::{Job, JobTable, QUEUED};
+use crate::queue::Queue;
+use crate::recall::Recalls;
+use crate::starts::Starts;
+use crate::time::{Time, nanos};
+use crate::{ExecutorId, FunctionId, JobId};
+
+/// A job that ran this many times longer than expected makes us look again at
+/// what the jobs behind it are expected to take.
+const SURPRISE: u64 = 4;
+
+/// Below this many places the memory of the effects is not worth freeing.
+const SMALL: usize = 1024;
+
+/// Decides which job goes to which executor, and when.
+///
+/// Feed it events, then call [`poll`](Self::poll) until it gives `None` and carry
+/// out what it says; call [`tick`](Self::tick) at
+/// [`next_deadline`](Self::next_deadline). Each event takes `now`, the present
+/// time. Events about jobs and executors that are not known, or not any more, are
+/// ignored: in a world where processes die they are to be expected.
+#[derive(Debug)]
+pub struct Scheduler<J> {
+    pub(crate) config: Config,
+    /// The latest time seen.
+    pub(crate) now: Time,
+    pub(crate) destroyed: bool,
+    pub(crate) jobs: JobTable<J>,
+    pub(crate) queue: Queue,
+    pub(crate) functions: FunctionTable,
+    pub(crate) executors: ExecutorTable,
+    pub(crate) starts: Starts,
+    pub(crate) recalls: Recalls,
+    pub(crate) next_executor: u64,
+    pub(crate) effects: VecDeque<Effect<J>>,
+}
+
+impl<J> Scheduler<J> {
+    /// A scheduler without jobs and executors; see [`resize`](Self::resize).
+    pub fn new(config: Config) -> Self {
+        Self {
+            starts: Starts::new(&config),
+            config,
+            now: Time::ZERO,
+            destroyed: false,
+            jobs: JobTable::new(),
+            queue: Queue::default(),
+            functions: FunctionTable::default(),
+            executors: ExecutorTable::new(),
+            recalls: Recalls::default(),
+            next_executor: 0,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes a job that uses `function`, and sends it if an executor has room.
+    ///
+    /// After [`destroy`](Self::destroy) it gives `data` back in an error.
+    pub fn submit(
+        &mut self,
+        function: FunctionId,
+        data: J,
+        now: Time,
+    ) -> Result<JobId, Destroyed<J>> {
+        self.see(now);
+        if self.destroyed {
+            return Err(Destroyed { data });
+        }
+        let job = self.jobs.insert(Job {
+            data,
+            function: self.functions.acquire(function),
+            deaths: 0,
+            executor: QUEUED,
+        });
+        self.queue.push(job);
+        if self.starts.is_given_up() {
+            self.starts.wanted();
+            self.start_missing();
+        }
+        self.pump();
+        Ok(job)
+    }
+
+    /// Ends a job as [`Ending::Cancelled`], wherever it is.
+    ///
+    /// A queued job ends at once. One that was sent is asked back; if it has been
+    /// started, its executor is killed and replaced, at no other job's charge. False
+    /// if the job is not live. After true it may still finish in the regular way, if
+    /// it does so before the executor's answer.
+    pub fn cancel(&mut self, job: JobId, now: Time) -> bool {
+        self.see(now);
+        let Some(slot) = self.jobs.get(job).map(|entry| entry.executor) else {
+            return false;
+        };
+        if slot == QUEUED {
+            self.end(job, Ending::Cancelled);
+            let jobs = &self.jobs;
+            self.queue.remove(job, |job| jobs.contains(job));
+            return true;
+        }
+        self.cancel_sent(slot, job);
+        self.pump();
+        self.balance();
+        true
+    }
+
+    fn cancel_sent(&mut self, slot: u32, job: JobId) {
+        let Some(executor) = self.executors.get_mut(slot) else {
+            return;
+        };
+        let Some(place) = executor.position(job) else {
+            return;
+        };
+        let state = executor.held()[place].state;
+        if executor.state == ExecutorState::Killing || state == HeldState::Started {
+            executor.remove(place);
+            self.end(job, Ending::Cancelled);
+            self.kill(slot);
+            return;
+        }
+        executor.mark(place, HeldState::Cancelling);
+        let executor = executor.id;
+        match state {
+            HeldState::Sent => self.effects.push_back(Effect::Recall { executor, job }),
+            // Asked already; it will not come back to run elsewhere.
+            HeldState::Recalling => self.recalls.pending -= 1,
+            HeldState::Cancelling | HeldState::Started => {}
+        }
+        self.settle(slot);
+    }
+
+    /// A job has ended with a result or an exception; `run_time` is how long it ran.
+    ///
+    /// Gives back what was submitted with it. `None` if the executor does not hold
+    /// that job: it was cancelled or lost before, or the executor talks nonsense.
+    pub fn job_finished(
+        &mut self,
+        executor: ExecutorId,
+        job: JobId,
+        run_time: Duration,
+        now: Time,
+    ) -> Option<J> {
+        self.see(now);
+        let slot = self.executors.slot(executor)?;
+        if self.jobs.get(job)?.executor != slot {
+            return None;
+        }
+        let executor = self.executors.get_mut(slot)?;
+        let held = executor.remove(executor.position(job)?)?;
+        executor.finished += 1;
+        executor.run_time = executor.run_time.saturating_add(run_time);
+        executor.progress = self.now;
+        executor.stalled = false;
+        if executor.finished == 1 {
+            self.starts.works();
+            // It may have been the trial after failures.
+            self.start_missing();
+        }
+        if held.state == HeldState::Recalling {
+            self.recalls.pending -= 1;
+        }
+        let entry = self.jobs.remove(job)?;
+        let run_time = nanos(run_time);
+        if let Some(function) = self.functions.release(entry.function) {
+            function.estimate.observe(run_time);
+        }
+        if run_time > SURPRISE * u64::from(held.expected) {
+            self.reestimate(slot);
+        }
+        self.settle(slot);
+        self.pump();
+        self.balance();
+        Some(entry.data)
+    }
+
+    /// Expects the jobs of one executor to take what is known of them by now.
+    fn reestimate(&mut self, slot: u32) {
+        let (jobs, functions) = (&self.jobs, &self.functions);
+        let expected = |job| {
+            let place = jobs.get(job).map_or(u32::MAX, |entry| entry.function);
+            functions.estimate(place).expected()
+        };
+        if let Some(executor) = self.executors.get_mut(slot) {
+            executor.reestimate(expected);
+        }
+    }
+
+    /// Lets all executors forget a function, unless a live job uses it. True if the
+    /// function was known and is not any more.
+    pub fn forget_function(&mut self, function: FunctionId) -> bool {
+        let Some(place) = self.functions.remove(function) else {
+            return false;
+        };
+        for executor in self.executors.iter_mut() {
+            let listens = matches!(
+                executor.state,
+                ExecutorState::Ready | ExecutorState::Draining
+            );
+            if executor.functions.remove(place) && listens {
+                let executor = executor.id;
+                self.effects
+                    .push_back(Effect::Forget { executor, function });
+            }
+        }
+        true
+    }
+
+    /// Time has passed. To be called at [`next_deadline`](Self::next_deadline);
+    /// harmless at any other time.
+    pub fn tick(&mut self, now: Time) {
+        self.see(now);
+        self.start_missing();
+        self.check_stalls();
+        self.pump();
+        self.balance();
+    }
+
+    /// When [`tick`](Self::tick) is due, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let start = self.starts.deadline(self.executors.counts());
+        let stall = self.recalls.next_look();
+        [start, stall, self.recalls.deadline]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next thing to do, until `None`.
+    pub fn poll(&mut self) -> Option<Effect<J>> {
+        loop {
+            let Some(effect) = self.effects.pop_front() else {
+                if self.effects.capacity() > SMALL {
+                    self.effects.shrink_to(SMALL);
+                }
+                return None;
+            };
+            if self.is_due(&effect) {
+                return Some(effect);
+            }
+        }
+    }
+
+    /// Whether no later event has made an effect pointless.
+    fn is_due(&self, effect: &Effect<J>) -> bool {
+        let Some(executor) = effect.executor() else {
+            return true;
+        };
+        let Some(slot) = self.executors.slot(executor) else {
+            return false;
+        };
+        match *effect {
+            Effect::Send { job, .. } | Effect::Recall { job, .. } => self
+                .jobs
+                .get(job)
+                .is_some_and(|entry| entry.executor == slot),
+            _ => true,
+        }
+    }
+
+    /// Takes note of the time. It never goes backwards.
+    pub(crate) fn see(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    /// Ends a job that is in no queue and held by nobody.
+    pub(crate) fn end(&mut self, job: JobId, ending: Ending) {
+        if let Some(entry) = self.jobs.remove(job) {
+            self.functions.release(entry.function);
+            let data = entry.data;
+            self.effects.push_back(Effect::End { job, data, ending });
+        }
+    }
+
+    /// Gives a job that nobody holds any more its place in the queue.
+    pub(crate) fn requeue(&mut self, job: JobId) {
+        if let Some(entry) = self.jobs.get_mut(job) {
+            entry.executor = QUEUED;
+            self.queue.give_back(job);
+            self.starts.wanted();
+        }
+    }
+
+    /// Brings everything up to date with a change of one executor.
+    pub(crate) fn settle(&mut self, slot: u32) {
+        let Some(executor) = self.executors.get(slot) else {
+            return;
+        };
+        let is_leaving = match executor.state {
+            ExecutorState::Draining => true,
+            ExecutorState::Ready => executor.is_spent(),
+            _ => false,
+        };
+        if is_leaving && executor.held().is_empty() {
+            self.retire(slot);
+        } else if self.executors.refresh(slot, &self.config.window) {
+            self.watch(slot);
+        }
+    }
+}

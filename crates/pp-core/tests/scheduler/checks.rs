@@ -1,0 +1,261 @@
+//! Carries effects out on the virtual executors, and checks everything.
+
+use pp_core::{Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId};
+
+use crate::env::{Env, Phase, Place, Worker};
+
+impl Env {
+    /// Carries out all effects, then checks the scheduler against the model.
+    pub(crate) fn absorb(&mut self) {
+        while let Some(effect) = self.scheduler.poll() {
+            self.carry_out(&effect);
+            self.log.push(effect);
+        }
+        self.scheduler
+            .check_invariants()
+            .expect("the scheduler is sound");
+        self.check_places();
+        self.check_idle();
+        self.check_balance();
+    }
+
+    fn carry_out(&mut self, effect: &Effect<u64>) {
+        match *effect {
+            Effect::Start { executor } => self.on_start(executor),
+            Effect::SendFunction { executor, function } => {
+                let worker = self.worker(executor, effect);
+                assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
+                assert!(worker.functions.insert(function), "sent twice: {effect:?}");
+            }
+            Effect::Send { executor, job } => self.on_send(executor, job, effect),
+            Effect::Recall { executor, job } => {
+                let worker = self.worker(executor, effect);
+                assert!(
+                    worker.held.contains(&job),
+                    "it does not hold the job: {effect:?}"
+                );
+                assert!(worker.ever_asked.insert(job), "asked twice: {effect:?}");
+                worker.asked.push(job);
+                if self.answers_at_once {
+                    self.answer_for(executor, job);
+                }
+            }
+            Effect::Retire { executor } => {
+                let worker = self.worker(executor, effect);
+                assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
+                assert!(
+                    worker.held.is_empty(),
+                    "it holds {:?}: {effect:?}",
+                    worker.held
+                );
+                worker.phase = Phase::Leaving;
+            }
+            Effect::Kill { executor } => {
+                let worker = self.worker(executor, effect);
+                assert_ne!(worker.phase, Phase::Dying, "killed twice: {effect:?}");
+                worker.phase = Phase::Dying;
+            }
+            Effect::Forget { executor, function } => self.on_forget(executor, function, effect),
+            Effect::End { job, data, ending } => self.on_end(job, data, ending),
+        }
+    }
+
+    /// The executor that an effect is about; it must live.
+    fn worker(&mut self, executor: ExecutorId, effect: &Effect<u64>) -> &mut Worker {
+        let worker = self.workers.get_mut(&executor);
+        worker.unwrap_or_else(|| panic!("{executor} is gone: {effect:?}"))
+    }
+
+    fn on_start(&mut self, executor: ExecutorId) {
+        assert!(!self.destroyed);
+        let worker = Worker {
+            phase: Phase::Starting,
+            credit: 0,
+            held: Vec::new(),
+            begun: false,
+            functions: std::collections::BTreeSet::new(),
+            asked: Vec::new(),
+            ever_asked: std::collections::BTreeSet::new(),
+            given: 0,
+            finished: 0,
+        };
+        self.started += 1;
+        assert!(
+            self.workers.insert(executor, worker).is_none(),
+            "{executor} is started twice"
+        );
+    }
+
+    fn on_send(&mut self, executor: ExecutorId, job: JobId, effect: &Effect<u64>) {
+        let entry = &self.jobs[&job];
+        assert_eq!(entry.place, Place::Queue, "{effect:?}");
+        assert_eq!(self.scheduler.data(job), Some(&entry.data));
+        let function = entry.function;
+        self.check_order(job);
+        let most = self
+            .config
+            .jobs_per_executor
+            .map_or(u32::MAX, std::num::NonZero::get);
+        let ahead = self.config.window.max_ahead as usize;
+        let worker = self.worker(executor, effect);
+        assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
+        assert!(
+            worker.functions.contains(&function),
+            "its function comes first: {effect:?}"
+        );
+        worker.held.push(job);
+        worker.given += 1;
+        assert!(
+            worker.held.len() <= worker.credit as usize,
+            "over its credit: {effect:?}"
+        );
+        assert!(worker.held.len() <= ahead + 1, "too far ahead: {effect:?}");
+        assert!(worker.given <= most, "too many for one process: {effect:?}");
+        self.jobs.get_mut(&job).expect("it is known").place = Place::With(executor);
+    }
+
+    /// First in, first out. Where recalls are answered while effects are polled, the
+    /// model learns of jobs that come back later than the scheduler decides.
+    fn check_order(&self, job: JobId) {
+        let mut before = self.jobs.range(..job);
+        let overtaken = before.find(|(_, other)| {
+            other.place == Place::Queue && !(self.answers_at_once && other.returned)
+        });
+        assert!(
+            overtaken.is_none(),
+            "{job} overtakes {}",
+            overtaken.expect("checked").0
+        );
+    }
+
+    fn on_forget(&mut self, executor: ExecutorId, function: FunctionId, effect: &Effect<u64>) {
+        let mut jobs = self.jobs.values();
+        let is_used =
+            jobs.any(|job| job.function == function && !matches!(job.place, Place::Ended(_)));
+        assert!(!is_used, "a live job uses it: {effect:?}");
+        let worker = self.worker(executor, effect);
+        assert!(
+            worker.functions.remove(&function),
+            "it does not hold it: {effect:?}"
+        );
+    }
+
+    fn on_end(&mut self, job: JobId, data: u64, ending: Ending) {
+        let max_deaths = self.config.max_worker_deaths.get();
+        let (failures, attempts) = (self.failures, self.config.start_attempts);
+        let ready = self.wanted_and_ready();
+        let entry = self.jobs.get_mut(&job).expect("it was submitted");
+        assert!(
+            !matches!(entry.place, Place::Ended(_)),
+            "{job} ends twice: {ending:?}"
+        );
+        assert_eq!(entry.data, data, "{job}");
+        match ending {
+            Ending::WorkerDied { deaths, executor } => {
+                assert_eq!((deaths, entry.deaths), (max_deaths, max_deaths), "{job}");
+                assert!(!self.workers.contains_key(&executor), "{executor} lives");
+            }
+            Ending::StartFailed { attempts: failed } => {
+                assert_eq!(failed, failures, "{job}");
+                assert!(failures >= attempts.max(1), "{job} after {failures}");
+                assert_eq!(ready, 0, "{job} could run");
+            }
+            Ending::Cancelled => assert!(entry.cancelled, "nobody cancelled {job}"),
+            Ending::Destroyed => assert!(self.destroyed, "{job}"),
+        }
+        if let Place::With(executor) = entry.place {
+            // Its executor is killed, or (after a recall) does not hold it any more.
+            let worker = self.workers.get_mut(&executor).expect("it holds jobs");
+            worker.begun &= worker.held.first() != Some(&job);
+            worker.held.retain(|&held| held != job);
+            worker.asked.retain(|&asked| asked != job);
+        }
+        self.jobs.get_mut(&job).expect("it is known").place = Place::Ended(Some(ending));
+    }
+
+    fn wanted_and_ready(&self) -> usize {
+        let ready = self.in_phase(Phase::Ready).into_iter();
+        ready
+            .filter(|&id| self.state(id) == Some(ExecutorState::Ready))
+            .count()
+    }
+
+    fn state(&self, executor: ExecutorId) -> Option<ExecutorState> {
+        self.scheduler
+            .executor_stats(executor)
+            .map(|stats| stats.state)
+    }
+
+    /// Scheduler and model agree on where each job is and who lives.
+    fn check_places(&self) {
+        let with: usize = self.workers.values().map(|worker| worker.held.len()).sum();
+        assert_eq!(self.scheduler.outstanding(), with);
+        assert_eq!(self.scheduler.queued(), self.queued().len());
+        assert_eq!(self.scheduler.executor_counts().total(), self.workers.len());
+        for (&executor, worker) in &self.workers {
+            let stats = self.scheduler.executor_stats(executor).expect("it lives");
+            assert_eq!(stats.held, worker.held.len(), "{executor}");
+            assert_eq!(stats.finished, u64::from(worker.finished), "{executor}");
+            let told = match stats.state {
+                ExecutorState::Starting | ExecutorState::Surplus => Phase::Starting,
+                ExecutorState::Ready | ExecutorState::Draining => Phase::Ready,
+                ExecutorState::Retiring => Phase::Leaving,
+                ExecutorState::Killing => Phase::Dying,
+            };
+            assert_eq!(told, worker.phase, "{executor} is {:?}", stats.state);
+        }
+    }
+
+    /// Ready executors that could take a job and hold none.
+    fn idle(&self) -> Vec<ExecutorId> {
+        let most = self
+            .config
+            .jobs_per_executor
+            .map_or(u32::MAX, std::num::NonZero::get);
+        let workers = self.workers.iter().filter(|&(&id, worker)| {
+            self.state(id) == Some(ExecutorState::Ready)
+                && worker.held.is_empty()
+                && worker.credit > 0
+                && worker.given < most
+        });
+        workers.map(|(&id, _)| id).collect()
+    }
+
+    fn check_idle(&self) {
+        let (idle, queued) = (self.idle(), self.queued());
+        assert!(
+            idle.is_empty() || queued.is_empty(),
+            "{idle:?} idle, {queued:?} wait"
+        );
+    }
+
+    /// Nobody idles for long while jobs wait behind others. Those that were asked for
+    /// may be on their way.
+    fn check_balance(&mut self) {
+        let cancelled = |job: &&JobId| !self.jobs[job].cancelled;
+        let asked = self
+            .workers
+            .values()
+            .filter(|worker| worker.phase != Phase::Dying);
+        let coming = asked
+            .flat_map(|worker| worker.asked.iter().filter(cancelled))
+            .count();
+        let waiting = self.workers.values().any(|worker| {
+            let later = worker.held.iter().skip(1);
+            worker.phase == Phase::Ready
+                && later.clone().any(|job| !worker.ever_asked.contains(job))
+        });
+        if self.idle().len() <= coming || !waiting {
+            self.unbalanced_since = None;
+            return;
+        }
+        let since = *self.unbalanced_since.get_or_insert(self.now);
+        let bound = self.config.recall.threshold + self.config.recall.slack;
+        let waited = self.now.saturating_duration_since(since);
+        assert!(
+            waited <= bound,
+            "jobs waited for {waited:?} beside {:?}",
+            self.idle()
+        );
+    }
+}

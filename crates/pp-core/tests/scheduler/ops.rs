@@ -1,0 +1,321 @@
+//! Random events, and how a random run ends.
+
+use std::num::NonZeroU32;
+
+use pp_core::{Config, ExecutorId, ExecutorState, JobId, WindowConfig};
+
+use crate::env::{Env, Phase, Place, function, us};
+use crate::rng::Rng;
+
+/// One random event. Numbers choose among what is possible when it happens; an
+/// event for which there is nothing to choose from does not happen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    Submit {
+        function: u8,
+        count: u8,
+    },
+    Begin(u8),
+    Finish {
+        worker: u8,
+        micros: u32,
+    },
+    Ready {
+        worker: u8,
+        credit: u8,
+    },
+    FailStart(u8),
+    /// A ready or dying executor is lost; with `begin`, while it runs a job.
+    Die {
+        worker: u8,
+        begin: bool,
+    },
+    Exit(u8),
+    Resize(u8),
+    Cancel(u16),
+    Answer(u8),
+    Credit {
+        worker: u8,
+        credit: u8,
+    },
+    Advance(u32),
+    Forget(u8),
+    Nonsense {
+        worker: u8,
+        job: u16,
+    },
+    Destroy,
+}
+
+impl Op {
+    /// A random event; destroys are rare.
+    pub(crate) fn random(rng: &mut Rng) -> Self {
+        let mut byte = || u8::try_from(rng.below(256)).expect("it fits");
+        let (worker, credit, kind) = (byte(), byte(), byte());
+        let number = u32::try_from(rng.next() >> 32).expect("it fits");
+        let job = u16::try_from(number >> 16).expect("it fits");
+        match kind {
+            0..60 => Self::Submit {
+                function: worker,
+                count: credit,
+            },
+            60..80 => Self::Begin(worker),
+            80..155 => Self::Finish {
+                worker,
+                micros: number,
+            },
+            155..175 => Self::Ready { worker, credit },
+            175..182 => Self::FailStart(worker),
+            182..195 => Self::Die {
+                worker,
+                begin: credit % 4 != 0,
+            },
+            195..202 => Self::Exit(worker),
+            202..208 => Self::Resize(worker),
+            208..218 => Self::Cancel(job),
+            218..232 => Self::Answer(worker),
+            232..236 => Self::Credit { worker, credit },
+            236..246 => Self::Advance(number),
+            246..250 => Self::Forget(worker),
+            250..255 => Self::Nonsense { worker, job },
+            255 if number % 64 == 0 => Self::Destroy,
+            255 => Self::Advance(number),
+        }
+    }
+}
+
+/// Settings with small limits, so that random runs reach them.
+pub(crate) fn random_config(rng: &mut Rng) -> Config {
+    let mut small = |limit| u32::try_from(rng.below(limit)).expect("it fits");
+    let (deaths, jobs, attempts, ahead) = (small(3), small(8), small(4), small(12));
+    Config {
+        max_worker_deaths: NonZeroU32::MIN.saturating_add(deaths),
+        jobs_per_executor: NonZeroU32::new(jobs).filter(|jobs| jobs.get() < 5),
+        start_attempts: attempts,
+        window: WindowConfig {
+            max_ahead: ahead,
+            ..WindowConfig::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Run times from nothing to a quarter of a second, all magnitudes alike.
+fn run_time(number: u32) -> std::time::Duration {
+    us(u64::from(number >> 14) >> (number % 18))
+}
+
+fn choose<T: Copy>(from: &[T], number: usize) -> Option<T> {
+    from.get(number % from.len().max(1)).copied()
+}
+
+impl Env {
+    /// Lets a random event happen.
+    pub(crate) fn apply(&mut self, op: Op) {
+        match op {
+            Op::Submit {
+                function: name,
+                count,
+            } => self.submit_some(name, count),
+            Op::Begin(worker) => {
+                if let Some(executor) = self.pick(worker, Phase::Ready, true) {
+                    self.begin(executor);
+                }
+            }
+            Op::Finish { worker, micros } => {
+                if let Some(executor) = self.pick(worker, Phase::Ready, true) {
+                    self.run(executor, run_time(micros));
+                }
+            }
+            Op::Ready { worker, credit } => {
+                if let Some(executor) = self.pick(worker, Phase::Starting, false) {
+                    self.become_ready(executor, u32::from(credit % 16));
+                }
+            }
+            Op::FailStart(worker) => {
+                if let Some(executor) = self.pick(worker, Phase::Starting, false) {
+                    self.fail_start(executor);
+                }
+            }
+            Op::Die { worker, begin } => self.die_somehow(worker, begin),
+            Op::Exit(worker) => {
+                if let Some(executor) = self.pick(worker, Phase::Leaving, false) {
+                    self.exit(executor);
+                }
+            }
+            Op::Resize(workers) => {
+                if !self.destroyed {
+                    self.resize(u32::from(workers % 6));
+                }
+            }
+            Op::Cancel(job) => {
+                let jobs: Vec<_> = self.jobs.keys().rev().take(200).copied().collect();
+                if let Some(job) = choose(&jobs, usize::from(job)) {
+                    self.cancel(job);
+                }
+            }
+            Op::Answer(worker) => {
+                if let Some(executor) = choose(&self.being_asked(), usize::from(worker)) {
+                    self.answer(executor);
+                }
+            }
+            Op::Credit { worker, credit } => {
+                if let Some(executor) = self.pick(worker, Phase::Ready, false) {
+                    self.credit(executor, u32::from(credit % 16));
+                }
+            }
+            Op::Advance(number) => self.advance(run_time(number)),
+            Op::Forget(name) => self.forget_some(name),
+            Op::Nonsense { worker, job } => self.talk_nonsense(worker, job),
+            Op::Destroy => self.destroy(),
+        }
+    }
+
+    fn submit_some(&mut self, name: u8, count: u8) {
+        if self.destroyed {
+            let refused = self.scheduler.submit(function(1), 77, self.now);
+            assert_eq!(refused.expect_err("it is destroyed").data, 77);
+        } else {
+            self.submit_many(function(u64::from(name % 5)), usize::from(count % 8));
+        }
+    }
+
+    fn die_somehow(&mut self, worker: u8, begin: bool) {
+        let all = [self.in_phase(Phase::Ready), self.in_phase(Phase::Dying)].concat();
+        let Some(executor) = choose(&all, usize::from(worker)) else {
+            return;
+        };
+        if begin {
+            self.begin(executor);
+        }
+        self.die(executor);
+    }
+
+    fn forget_some(&mut self, name: u8) {
+        let name = function(u64::from(name % 5));
+        let in_use = self.scheduler.function_in_use(name);
+        let live = self
+            .jobs
+            .values()
+            .filter(|job| job.function == name && !matches!(job.place, Place::Ended(_)));
+        assert_eq!(in_use, live.count());
+        let is_forgotten = self.forget(name);
+        assert!(!(is_forgotten && in_use > 0));
+    }
+
+    /// Events that do not fit must change nothing.
+    fn talk_nonsense(&mut self, worker: u8, job: u16) {
+        let before = (self.scheduler.queued(), self.scheduler.outstanding());
+        let job = choose(
+            &self.jobs.keys().copied().collect::<Vec<_>>(),
+            usize::from(job),
+        )
+        .unwrap_or(JobId::from_u64(u64::MAX));
+        let known = choose(
+            &self.workers.keys().copied().collect::<Vec<_>>(),
+            usize::from(worker),
+        );
+        let executor = known.unwrap_or(ExecutorId::from_u64(u64::MAX));
+        let entry = self.jobs.get(&job);
+        if entry.is_none_or(|entry| entry.place != Place::With(executor)) {
+            let finished = self.scheduler.job_finished(executor, job, us(1), self.now);
+            assert_eq!(finished, None);
+        }
+        let is_asked = self
+            .workers
+            .get(&executor)
+            .is_some_and(|worker| worker.asked.contains(&job));
+        if !is_asked {
+            self.scheduler
+                .recall_answered(executor, job, worker % 2 == 0, self.now);
+        }
+        if self
+            .workers
+            .get(&executor)
+            .is_none_or(|worker| worker.phase != Phase::Starting)
+        {
+            self.scheduler.executor_ready(executor, 5, self.now);
+        }
+        let gone = ExecutorId::from_u64(u64::from(self.started) + 5);
+        self.scheduler.executor_lost(gone, &[job], self.now);
+        self.scheduler.executor_start_failed(gone, self.now);
+        self.scheduler.executor_credit(gone, 9, self.now);
+        // The clock of the caller jumps back.
+        self.scheduler.tick(pp_core::Time::ZERO);
+        self.absorb();
+        assert_eq!(
+            (self.scheduler.queued(), self.scheduler.outstanding()),
+            before
+        );
+    }
+
+    /// An executor in a phase, with jobs if need be.
+    fn pick(&self, number: u8, phase: Phase, busy: bool) -> Option<ExecutorId> {
+        let mut all = self.in_phase(phase);
+        all.retain(|id| !busy || !self.workers[id].held.is_empty());
+        choose(&all, usize::from(number))
+    }
+
+    fn being_asked(&self) -> Vec<ExecutorId> {
+        let workers = self.workers.iter();
+        workers
+            .filter(|(_, worker)| !worker.asked.is_empty())
+            .map(|(&id, _)| id)
+            .collect()
+    }
+
+    /// Lets everything work as it should until the last job has ended, then shuts down.
+    pub(crate) fn finale(&mut self) {
+        if !self.destroyed {
+            self.resize(2);
+        }
+        while self
+            .jobs
+            .values()
+            .any(|job| !matches!(job.place, Place::Ended(_)))
+        {
+            self.step_to_the_end();
+        }
+        self.advance(us(1_000_000));
+        assert!(
+            self.scheduler.is_empty(),
+            "something is left: {:?}",
+            self.scheduler
+        );
+        self.destroy();
+        let ids: Vec<_> = self.workers.keys().copied().collect();
+        for executor in ids {
+            let state = self
+                .scheduler
+                .executor_stats(executor)
+                .map(|stats| stats.state);
+            assert_eq!(state, Some(ExecutorState::Killing));
+            self.die(executor);
+        }
+        assert_eq!(self.scheduler.executor_counts().total(), 0);
+        assert_eq!(self.scheduler.next_deadline(), None);
+        assert!(self.scheduler.is_empty());
+    }
+
+    /// Everybody does one thing that he can do.
+    fn step_to_the_end(&mut self) {
+        let ids: Vec<_> = self.workers.keys().copied().collect();
+        for executor in ids {
+            let Some(worker) = self.workers.get(&executor) else {
+                continue;
+            };
+            match worker.phase {
+                Phase::Starting => self.become_ready(executor, 4),
+                Phase::Leaving => self.exit(executor),
+                Phase::Dying => self.die(executor),
+                Phase::Ready if !worker.asked.is_empty() => self.answer(executor),
+                Phase::Ready if worker.credit == 0 => self.credit(executor, 1),
+                Phase::Ready if !worker.held.is_empty() => {
+                    self.run(executor, us(3));
+                }
+                Phase::Ready => {}
+            }
+        }
+        self.advance(us(100));
+    }
+}

@@ -1,0 +1,181 @@
+//! The wire format, byte by byte. A change here is a change of the protocol: it needs a
+//! new version, not a new snapshot.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use std::fmt::Write;
+
+use common::{Draft, FROM_KINDS, TO_KINDS};
+use pp_proto::limits::FRAME_MAX;
+use pp_proto::{FromExecutor, MAGIC, Payload, Status, Stream, ToExecutor, Version};
+
+const VERSION: Version = Version { major: 1, minor: 0 };
+
+/// A line for each message: its name, then its frame in hex, prefix first.
+fn lines<'a>(frames: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> String {
+    let mut text = String::new();
+    for (name, frame) in frames {
+        write!(text, "{name:<12}").unwrap();
+        for (at, byte) in frame.iter().enumerate() {
+            let gap = if at == 4 { " " } else { "" };
+            write!(text, "{gap}{byte:02x}").unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn frame_to(message: &ToExecutor<'_>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    message.encode(&mut frame).unwrap();
+    frame
+}
+
+fn frame_from(message: &FromExecutor<'_>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    message.encode(&mut frame).unwrap();
+    frame
+}
+
+/// Numbers of different length, so that a swap of fields shows.
+fn messages_to() -> Vec<ToExecutor<'static>> {
+    let part = Payload::new(1_000_000, b"abc").unwrap();
+    vec![
+        ToExecutor::Hello {
+            magic: MAGIC,
+            version: VERSION,
+            features: 0x8001,
+        },
+        ToExecutor::Configure { settings: part },
+        ToExecutor::Function {
+            function: 300,
+            digest: std::array::from_fn(|at| u8::try_from(at).unwrap()),
+            body: Payload::of(b"code"),
+        },
+        ToExecutor::Job {
+            job: 1,
+            ticket: 0x3ff,
+            function: u64::MAX,
+            args: Payload::of(b"args"),
+        },
+        ToExecutor::More {
+            stream: Stream::Configure,
+            bytes: b"c",
+        },
+        ToExecutor::More {
+            stream: Stream::Function(300),
+            bytes: b"fu",
+        },
+        ToExecutor::More {
+            stream: Stream::Job(1),
+            bytes: b"job",
+        },
+        ToExecutor::Recall { job: 2 },
+        ToExecutor::Forget { function: 3 },
+        ToExecutor::Ping { nonce: 4 },
+        ToExecutor::Shutdown,
+    ]
+}
+
+fn messages_from() -> Vec<FromExecutor<'static>> {
+    let mut messages = vec![
+        FromExecutor::Hello {
+            magic: MAGIC,
+            version: VERSION,
+            features: 0x8001,
+            pid: 70_000,
+            python: (3, 11, 2),
+        },
+        FromExecutor::Ready { credit: 1 },
+        FromExecutor::Credit { credit: 256 },
+    ];
+    let statuses = [
+        Status::Value,
+        Status::Raised,
+        Status::Unserializable,
+        Status::Unloadable,
+    ];
+    messages.extend(statuses.map(|status| FromExecutor::Result {
+        job: 1,
+        status,
+        run_ns: 1_000_000,
+        output_len: 3,
+        body: Payload::of(b"value, out"),
+    }));
+    messages.extend([
+        FromExecutor::More {
+            stream: Stream::Job(1),
+            bytes: b"job",
+        },
+        FromExecutor::Recalled {
+            job: 2,
+            recalled: true,
+        },
+        FromExecutor::Pong { nonce: 4 },
+        FromExecutor::Fault { text: "why" },
+    ]);
+    messages
+}
+
+#[test]
+fn frames_to_an_executor_are_as_they_have_always_been() {
+    let messages = messages_to();
+    insta::assert_snapshot!(lines(messages.iter().map(|m| (m.name(), frame_to(m)))));
+}
+
+#[test]
+fn frames_from_an_executor_are_as_they_have_always_been() {
+    let messages = messages_from();
+    insta::assert_snapshot!(lines(messages.iter().map(|m| (m.name(), frame_from(m)))));
+}
+
+#[test]
+fn every_kind_of_message_has_a_frame_above() {
+    let names =
+        |all: Vec<&'static str>| -> std::collections::BTreeSet<_> { all.into_iter().collect() };
+    let drafts: Vec<Draft> = (0..TO_KINDS.max(FROM_KINDS)).map(plain).collect();
+    assert_eq!(
+        names(messages_to().iter().map(ToExecutor::name).collect()),
+        names(drafts.iter().map(|d| d.message_to().name()).collect())
+    );
+    assert_eq!(
+        names(messages_from().iter().map(FromExecutor::name).collect()),
+        names(drafts.iter().map(|d| d.message_from().name()).collect())
+    );
+}
+
+#[test]
+fn debug_names_agree_with_those_in_errors() {
+    for draft in (0..TO_KINDS * FROM_KINDS).map(plain) {
+        let (to, from) = (draft.message_to(), draft.message_from());
+        assert!(format!("{to:?}").starts_with(to.name()));
+        assert!(format!("{from:?}").starts_with(from.name()));
+    }
+}
+
+#[test]
+fn limits_are_part_of_the_format() {
+    use pp_proto::limits;
+    insta::assert_snapshot!(
+        format!(
+            "handshake {} frame {FRAME_MAX} chunk {} inline {} fault {}",
+            limits::HANDSHAKE_MAX,
+            limits::CHUNK_MAX,
+            limits::INLINE_MAX,
+            limits::FAULT_MAX
+        ),
+        @"handshake 4096 frame 263168 chunk 262144 inline 65536 fault 4000"
+    );
+}
+
+fn plain(kind: usize) -> Draft {
+    Draft {
+        kind,
+        numbers: [1, 2, 3, 4],
+        small: (0, 1, 2, false),
+        bytes: b"abc".to_vec(),
+        text: "why".to_owned(),
+    }
+}

@@ -1,0 +1,285 @@
+//! A submitted job for Python.
+
+use std::sync::Arc;
+
+use pp_runtime::{Engine as RuntimeEngine, Job as RuntimeJob, JobFailure, Outcome, Report};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyModule};
+
+use crate::errors::{internal, raise};
+use crate::group::Group;
+use crate::pickling;
+use crate::waiting::wait_with_signals;
+
+/// What a server does with failures.
+pub(crate) struct Policy {
+    on_failure: Py<PyAny>,
+}
+
+impl Policy {
+    pub(crate) fn new(on_failure: Py<PyAny>) -> Self {
+        Self { on_failure }
+    }
+}
+
+/// What `job()` gives, found once.
+enum Collected {
+    Returns(Py<PyAny>),
+    Raises(Py<PyAny>),
+}
+
+/// A submitted job. Call it for its result.
+#[pyclass(frozen, weakref, module = "pp", name = "Job", generic)]
+pub(crate) struct Job {
+    inner: Arc<RuntimeJob>,
+    engine: Arc<RuntimeEngine>,
+    policy: Arc<Policy>,
+    group: Py<Group>,
+    callback: Option<Py<PyAny>>,
+    collected: PyOnceLock<Collected>,
+    printed: PyOnceLock<()>,
+}
+
+impl Job {
+    pub(crate) fn new(
+        inner: Arc<RuntimeJob>,
+        engine: Arc<RuntimeEngine>,
+        policy: Arc<Policy>,
+        group: Py<Group>,
+        callback: Option<Py<PyAny>>,
+    ) -> Self {
+        Self {
+            inner,
+            engine,
+            policy,
+            group,
+            callback,
+            collected: PyOnceLock::new(),
+            printed: PyOnceLock::new(),
+        }
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// Waits for the job and returns what its function returned, or raises what it
+    /// raised, or a JobError that says why it could not run to its end. What the
+    /// job printed appears on standard output the first time.
+    ///
+    /// With `raw_result` true, returns the pickled pair (result, output) as bytes
+    /// instead, and prints nothing.
+    #[pyo3(signature = (raw_result=false))]
+    fn __call__(slf: &Bound<'_, Self>, raw_result: bool) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let job = slf.get();
+        job.wait_for_end(py)?;
+        job.run_callback(slf)?;
+        if raw_result {
+            return job.raw(py);
+        }
+        match job.collect(py)? {
+            Collected::Returns(value) => Ok(value.clone_ref(py)),
+            Collected::Raises(exception) => {
+                let exception = exception.bind(py);
+                // Or each raising would add to the last one's traceback.
+                exception.setattr("__traceback__", py.None())?;
+                Err(PyErr::from_value(exception.clone()))
+            }
+        }
+    }
+
+    /// Waits until the job has ended and its callback has run. Raises
+    /// DestroyedServerError if the server was destroyed before; other failures are
+    /// for the call to raise.
+    fn wait(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let job = slf.get();
+        job.wait_for_end(py)?;
+        if let Some(Outcome::Failed(failure @ JobFailure::ServerDestroyed)) = job.inner.outcome() {
+            return Err(PyErr::from_value(failure_to_python(py, failure)?));
+        }
+        job.run_callback(slf)
+    }
+
+    /// Whether the job has ended and its callback, if any, has run.
+    #[getter]
+    fn finished(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.inner.outcome().is_none() {
+            return Ok(false);
+        }
+        match &self.callback {
+            None => Ok(true),
+            Some(callback) => callback.bind(py).getattr("done")?.extract(),
+        }
+    }
+
+    /// The job's number, from 0, in the order of submission.
+    #[getter]
+    fn tid(&self) -> u64 {
+        self.inner.number()
+    }
+
+    /// The group that the job was submitted to.
+    #[getter]
+    fn group(&self, py: Python<'_>) -> Py<PyAny> {
+        self.group.get().name.clone_ref(py)
+    }
+
+    /// Whether the job ended by returning.
+    #[getter]
+    fn _succeeded(&self) -> bool {
+        matches!(self.inner.outcome(), Some(Outcome::Value(_)))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let state = match self.inner.outcome() {
+            None => "pending",
+            Some(Outcome::Value(_)) => "finished",
+            Some(Outcome::Raised(_)) => "raised",
+            Some(Outcome::Unserializable(_) | Outcome::Failed(_)) => "failed",
+        };
+        let group = self.group.get().name.bind(py).repr()?;
+        Ok(format!("<pp.Job {} {state}, group {group}>", self.inner.number()))
+    }
+}
+
+impl Job {
+    fn wait_for_end(&self, py: Python<'_>) -> PyResult<()> {
+        if self.inner.outcome().is_some() {
+            return Ok(());
+        }
+        self.engine
+            .check_process()
+            .map_err(|error| crate::errors::engine_error(py, &error))?;
+        wait_with_signals(py, None, |patience| self.inner.wait(patience))?;
+        Ok(())
+    }
+
+    fn run_callback(&self, slf: &Bound<'_, Self>) -> PyResult<()> {
+        if let Some(callback) = &self.callback {
+            callback.bind(slf.py()).call_method1("run", (slf,))?;
+        }
+        Ok(())
+    }
+
+    fn collect(&self, py: Python<'_>) -> PyResult<&Collected> {
+        let outcome = self
+            .inner
+            .outcome()
+            .ok_or_else(|| internal("a job was collected before its end"))?;
+        if let Some(report) = report_of(outcome) {
+            self.print(py, report)?;
+        }
+        self.collected.get_or_try_init(py, || {
+            if let Outcome::Value(report) = outcome {
+                return match pickling::loads(py, report.body()) {
+                    Ok(value) => Ok(Collected::Returns(value.unbind())),
+                    Err(error) => {
+                        let hook = hooks(py)?.getattr("unreadable_result")?;
+                        self.failed(hook.call1((error.into_value(py), self.inner.number()))?)
+                    }
+                };
+            }
+            self.failed(exception_of(py, outcome)?)
+        })
+    }
+
+    /// What a failure comes to in this server.
+    fn failed(&self, exception: Bound<'_, PyAny>) -> PyResult<Collected> {
+        let py = exception.py();
+        let raised = self.policy.on_failure.bind(py).call1((exception,))?;
+        Ok(if raised.is_none() {
+            Collected::Returns(raised.unbind())
+        } else {
+            Collected::Raises(raised.unbind())
+        })
+    }
+
+    /// Prints what the job printed, once.
+    fn print(&self, py: Python<'_>, report: &Report) -> PyResult<()> {
+        if report.output().is_empty() {
+            return Ok(());
+        }
+        self.printed.get_or_try_init(py, || {
+            let output = PyBytes::new(py, report.output());
+            hooks(py)?.call_method1("print_output", (output,)).map(|_| ())
+        })?;
+        Ok(())
+    }
+
+    /// The pickled pair of result and output.
+    fn raw(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let outcome = self
+            .inner
+            .outcome()
+            .ok_or_else(|| internal("a job was collected before its end"))?;
+        let Outcome::Value(report) = outcome else {
+            return match self.collect(py)? {
+                Collected::Raises(exception) => {
+                    Err(PyErr::from_value(exception.bind(py).clone()))
+                }
+                Collected::Returns(value) => Ok(value.clone_ref(py)),
+            };
+        };
+        let body = PyBytes::new(py, report.body());
+        let output = PyBytes::new(py, report.output());
+        let raw = hooks(py)?.call_method1("raw_result", (body, output))?;
+        Ok(raw.unbind())
+    }
+}
+
+fn hooks(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("pp._outcome")
+}
+
+fn report_of(outcome: &Outcome) -> Option<&Report> {
+    match outcome {
+        Outcome::Value(report) | Outcome::Raised(report) | Outcome::Unserializable(report) => {
+            Some(report)
+        }
+        Outcome::Failed(_) => None,
+    }
+}
+
+/// The exception for an outcome that is not a value.
+fn exception_of<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyAny>> {
+    match outcome {
+        Outcome::Raised(report) | Outcome::Unserializable(report) => {
+            hooks(py)?.call_method1("restore", (PyBytes::new(py, report.body()),))
+        }
+        Outcome::Failed(failure) => failure_to_python(py, failure),
+        Outcome::Value(_) => Err(internal("a value was taken for a failure")),
+    }
+}
+
+fn failure_to_python<'py>(py: Python<'py>, failure: &JobFailure) -> PyResult<Bound<'py, PyAny>> {
+    let details = PyDict::new(py);
+    let exit = match failure {
+        JobFailure::WorkerDied { deaths, last } => {
+            details.set_item("deaths", deaths)?;
+            Some(last)
+        }
+        JobFailure::NoWorker { reason, last } => {
+            details.set_item("reason", reason)?;
+            last.as_ref()
+        }
+        JobFailure::ServerDestroyed | JobFailure::Cancelled => {
+            let error = raise(py, "DestroyedServerError", failure.to_string());
+            return Ok(error.into_value(py).into_bound(py).into_any());
+        }
+    };
+    if let Some(exit) = exit {
+        details.set_item("pid", exit.pid)?;
+        details.set_item("exitcode", exit.status.code())?;
+        details.set_item("signal", exit.status.signal_name())?;
+        details.set_item("stderr", &exit.stderr)?;
+        details.set_item("killed_because", &exit.killed_because)?;
+        details.set_item("oom_suspected", exit.oom_suspected)?;
+    }
+    let hook = match failure {
+        JobFailure::NoWorker { .. } => "no_worker",
+        _ => "worker_died",
+    };
+    hooks(py)?.call_method(hook, (), Some(&details))
+}

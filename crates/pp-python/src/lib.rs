@@ -1,0 +1,36 @@
+//! The extension module `pp._core`: the engine and the worker loop for Python.
+//!
+//! Everything here is private to the package `pp`, which gives it its public face.
+
+mod cpus;
+mod engine;
+mod errors;
+mod fork;
+mod group;
+mod job;
+mod log;
+mod pickling;
+mod waiting;
+mod worker;
+
+use pyo3::prelude::*;
+
+/// The Rust core of Parallel Python.
+#[pymodule]
+#[pyo3(name = "_core")]
+fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<engine::Function>()?;
+    module.add_class::<group::Group>()?;
+    module.add_class::<job::Job>()?;
+    module.add_class::<worker::WorkerSession>()?;
+    module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::after_fork_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(log::start_log, module)?)?;
+    module.add_function(wrap_pyfunction!(log::next_log, module)?)?;
+    module.add_function(wrap_pyfunction!(log::close_log, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! The worker's loop: takes jobs, runs them, answers.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pp_runtime::{Next, Session, SessionError, Status};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::errors::internal;
+use crate::pickling;
+
+/// A worker's session with the client that spawned it.
+#[pyclass(frozen, module = "pp._core")]
+pub(crate) struct WorkerSession {
+    session: Mutex<Session>,
+}
+
+/// What the loop calls in Python.
+struct Hooks<'py> {
+    load_function: Bound<'py, PyAny>,
+    dump_result: Bound<'py, PyAny>,
+    describe: Bound<'py, PyAny>,
+    take_output: Bound<'py, PyAny>,
+    serialization_error: Bound<'py, PyAny>,
+    protocol: u8,
+}
+
+/// A function that the client has sent.
+struct Loaded {
+    blob: Py<PyBytes>,
+    /// Kept if each job may use the same one.
+    ready: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl WorkerSession {
+    /// Takes the line to the client from standard input.
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let version = py.version_info();
+        let session = Session::join((version.major, version.minor, version.patch));
+        Ok(Self {
+            session: Mutex::new(session.map_err(|error| failed(&error))?),
+        })
+    }
+
+    /// Waits for the settings that the client sends first.
+    fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut session = self.session.lock();
+        match next(py, &mut session)? {
+            Next::Configure(settings) => Ok(PyBytes::new(py, &settings)),
+            _ => Err(internal("the client did not begin with settings")),
+        }
+    }
+
+    /// Tells the client why this worker cannot be set up.
+    fn fault(&self, text: &str) -> PyResult<()> {
+        self.session
+            .lock()
+            .fault(text)
+            .map_err(|error| failed(&error))
+    }
+
+    /// Runs jobs until the client asks to stop. `load_function(blob)` gives a
+    /// callable with an attribute `reusable`; `dump_result(value, protocol)` may
+    /// raise `serialization_error`; `describe(exception)` gives bytes;
+    /// `take_output()` gives what was printed since the last call, as bytes.
+    #[pyo3(signature = (*, load_function, dump_result, describe, take_output,
+                        serialization_error, protocol))]
+    #[allow(clippy::too_many_arguments)] // named in Python
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        load_function: Bound<'py, PyAny>,
+        dump_result: Bound<'py, PyAny>,
+        describe: Bound<'py, PyAny>,
+        take_output: Bound<'py, PyAny>,
+        serialization_error: Bound<'py, PyAny>,
+        protocol: u8,
+    ) -> PyResult<()> {
+        let hooks = Hooks {
+            load_function,
+            dump_result,
+            describe,
+            take_output,
+            serialization_error,
+            protocol,
+        };
+        let mut session = self.session.lock();
+        session.ready().map_err(|error| failed(&error))?;
+        let mut functions = HashMap::new();
+        loop {
+            match next(py, &mut session)? {
+                Next::Function { function, blob, .. } => {
+                    let blob = PyBytes::new(py, &blob).unbind();
+                    functions.insert(function, Loaded { blob, ready: None });
+                }
+                Next::Forget(function) => {
+                    functions.remove(&function);
+                }
+                Next::Job {
+                    job,
+                    function,
+                    args,
+                } => {
+                    let function = functions
+                        .get_mut(&function)
+                        .ok_or_else(|| internal("a job names an unknown function"))?;
+                    let answer = hooks.run_job(py, function, &args)?;
+                    if session.is_fork() {
+                        // A job forked and its child returned: only the worker answers.
+                        py.import("os")?.call_method1("_exit", (0,))?;
+                    }
+                    send(py, &mut session, job, answer)?;
+                }
+                Next::Shutdown => return Ok(()),
+                Next::Configure(_) => return Err(internal("settings came twice")),
+                Next::Nothing => {}
+            }
+        }
+    }
+}
+
+/// What a job came to.
+struct Answer {
+    status: Status,
+    run_time: Duration,
+    /// The result, then the output.
+    bytes: Vec<u8>,
+    output_len: u64,
+}
+
+impl<'py> Hooks<'py> {
+    fn run_job(&self, py: Python<'py>, function: &mut Loaded, args: &[u8]) -> PyResult<Answer> {
+        let start = Instant::now();
+        let result = self.call(py, function, args);
+        let run_time = start.elapsed();
+        let (status, body) = match result.and_then(|value| self.dump(&value)) {
+            Ok(body) => (Status::Value, body),
+            Err(error) => self.describe_failure(py, error)?,
+        };
+        let output = self.take_output.call0()?;
+        let output = output.cast::<PyBytes>()?.as_bytes();
+        let body = body.as_bytes();
+        let mut bytes = Vec::with_capacity(body.len() + output.len());
+        bytes.extend_from_slice(body);
+        bytes.extend_from_slice(output);
+        Ok(Answer {
+            status,
+            run_time,
+            bytes,
+            output_len: output.len() as u64,
+        })
+    }
+
+    fn call(
+        &self,
+        py: Python<'py>,
+        function: &mut Loaded,
+        args: &[u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let callable = match &function.ready {
+            Some(callable) => callable.bind(py).clone(),
+            None => self.load(py, function)?,
+        };
+        let args = pickling::loads(py, args)?.cast_into::<PyTuple>()?;
+        callable.call1(args)
+    }
+
+    fn load(&self, py: Python<'py>, function: &mut Loaded) -> PyResult<Bound<'py, PyAny>> {
+        let loaded = self.load_function.call1((function.blob.bind(py),))?;
+        let target = loaded.getattr("target")?;
+        if loaded.getattr("reusable")?.is_truthy()? {
+            function.ready = Some(target.clone().unbind());
+        }
+        Ok(target)
+    }
+
+    fn dump(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        if pickling::is_plain(value) {
+            return pickling::dumps(value, self.protocol);
+        }
+        Ok(self
+            .dump_result
+            .call1((value, self.protocol))?
+            .cast_into()?)
+    }
+
+    fn describe_failure(
+        &self,
+        py: Python<'py>,
+        error: PyErr,
+    ) -> PyResult<(Status, Bound<'py, PyBytes>)> {
+        let exception = error.into_value(py).into_bound(py);
+        let status = if exception.is_instance(&self.serialization_error)? {
+            Status::Unserializable
+        } else {
+            Status::Raised
+        };
+        let body = self.describe.call1((exception,))?.cast_into()?;
+        Ok((status, body))
+    }
+}
+
+/// The next message; waits for it with the GIL released. Interrupts that come
+/// while no job runs have nobody to go to.
+fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
+    loop {
+        match session.next().map_err(|error| failed(&error))? {
+            Next::Nothing => {}
+            next => return Ok(next),
+        }
+        py.detach(|| session.wait()).map_err(|error| failed(&error))?;
+        ignore_interrupts(py)?;
+    }
+}
+
+fn send(py: Python<'_>, session: &mut Session, job: u64, answer: Answer) -> PyResult<()> {
+    let Answer {
+        status,
+        run_time,
+        bytes,
+        output_len,
+    } = answer;
+    let mut all_sent = session
+        .answer(job, status, run_time, bytes.into(), output_len)
+        .map_err(|error| failed(&error))?;
+    while !all_sent {
+        all_sent = py
+            .detach(|| session.wait_for_room())
+            .map_err(|error| failed(&error))?;
+        ignore_interrupts(py)?;
+    }
+    Ok(())
+}
+
+fn ignore_interrupts(py: Python<'_>) -> PyResult<()> {
+    match py.check_signals() {
+        Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Ok(()),
+        other => other,
+    }
+}
+
+fn failed(error: &SessionError) -> PyErr {
+    PyOSError::new_err(error.to_string())
+}

@@ -1,0 +1,164 @@
+//! The doorbell: a socket whose bytes mean nothing but "look at your ring".
+//!
+//! It doubles as the life line. When one side's process ends, however it ends,
+//! the other side reads end-of-file.
+
+use std::io::{self, Read, Write};
+
+#[cfg(unix)]
+pub(crate) use mio::net::UnixStream as ParentStream;
+#[cfg(windows)]
+pub(crate) use mio::net::TcpStream as ParentStream;
+
+#[cfg(windows)]
+pub(crate) use std::net::TcpStream as WorkerStream;
+#[cfg(unix)]
+pub(crate) use std::os::unix::net::UnixStream as WorkerStream;
+
+/// The socket to the other side is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum BellLost {
+    /// The other process has ended or closed its end.
+    #[error("the other side has gone")]
+    PeerGone,
+    /// This process no longer has the descriptor that it opened.
+    #[error("descriptor {0} is no longer the socket of this worker: a job closed or replaced it")]
+    Replaced(i64),
+    /// The operating system refused.
+    #[error("socket failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The client's end; never blocks.
+#[derive(Debug)]
+pub(crate) struct ParentBell {
+    stream: ParentStream,
+}
+
+impl ParentBell {
+    pub(crate) fn new(stream: ParentStream) -> Self {
+        #[cfg(unix)]
+        crate::fork::close_in_children(&stream);
+        Self { stream }
+    }
+
+    /// What the poll watches.
+    pub(crate) fn source(&mut self) -> &mut ParentStream {
+        &mut self.stream
+    }
+
+    /// Wakes the worker. A worker that has gone is noticed elsewhere.
+    pub(crate) fn ring(&mut self) {
+        // A full socket already holds more rings than anybody needs.
+        let _ = self.stream.write(&[1]);
+    }
+
+    /// Takes all rings off the socket; false once the worker's end is closed.
+    pub(crate) fn drain(&mut self) -> bool {
+        let mut rings = [0u8; 256];
+        loop {
+            match self.stream.read(&mut rings) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for ParentBell {
+    fn drop(&mut self) {
+        crate::fork::forget_socket(&self.stream);
+    }
+}
+
+/// The worker's end; waits in a blocking read.
+#[derive(Debug)]
+pub(crate) struct WorkerBell {
+    stream: WorkerStream,
+    identity: Identity,
+}
+
+impl WorkerBell {
+    pub(crate) fn new(stream: WorkerStream) -> io::Result<Self> {
+        let identity = Identity::of(&stream)?;
+        Ok(Self { stream, identity })
+    }
+
+    /// A handle to a socket that ends with the client, for the watchdog.
+    pub(crate) fn life_line(&self) -> io::Result<WorkerStream> {
+        self.stream.try_clone()
+    }
+
+    /// Wakes the client.
+    pub(crate) fn ring(&mut self) -> Result<(), BellLost> {
+        self.identity.check(&self.stream)?;
+        match self.stream.write(&[1]) {
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => self.ring(),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(BellLost::PeerGone),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Sleeps until the client rings. `Ok(false)`: a signal came first.
+    pub(crate) fn wait(&mut self) -> Result<bool, BellLost> {
+        self.identity.check(&self.stream)?;
+        let mut rings = [0u8; 256];
+        match self.stream.read(&mut rings) {
+            Ok(0) => Err(BellLost::PeerGone),
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(BellLost::PeerGone),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// Tells whether a descriptor number still means the same socket. User code may
+/// close every descriptor it finds and open files that get the same numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    #[cfg(unix)]
+    device_and_inode: (u64, u64),
+}
+
+impl Identity {
+    #[cfg(unix)]
+    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)] // st_dev differs by platform
+    fn of(stream: &WorkerStream) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(stream)?;
+        Ok(Self {
+            device_and_inode: (stat.st_dev as u64, stat.st_ino as u64),
+        })
+    }
+
+    /// Handles are not small numbers that user code closes in a loop.
+    #[cfg(windows)]
+    #[allow(clippy::unnecessary_wraps)]
+    fn of(_stream: &WorkerStream) -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    fn check(self, stream: &WorkerStream) -> Result<(), BellLost> {
+        match Self::of(stream) {
+            Ok(found) if found == self => Ok(()),
+            _ => Err(BellLost::Replaced(descriptor(stream))),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn descriptor(stream: &WorkerStream) -> i64 {
+    use std::os::fd::AsRawFd;
+    i64::from(stream.as_raw_fd())
+}
+
+#[cfg(windows)]
+fn descriptor(stream: &WorkerStream) -> i64 {
+    use std::os::windows::io::AsRawSocket;
+    i64::try_from(stream.as_raw_socket()).unwrap_or(-1)
+}

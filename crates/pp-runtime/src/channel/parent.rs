@@ -1,0 +1,324 @@
+//! The client's end of a line.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pp_core::{FunctionId, JobId};
+use pp_proto::{
+    Assembler, CURRENT, FrameDecoder, FromExecutor, MAGIC, Payload, ProtocolError, Status, Stream,
+    ToExecutor, limits,
+};
+
+use super::LineError;
+use super::bell::{ParentBell, ParentStream};
+use super::outgoing::Outgoing;
+use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
+
+/// Bytes taken from the ring at a time.
+const GULP: usize = 64 * 1024;
+
+/// What a worker said.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// It is set up and may hold that many jobs.
+    Ready { credit: u32 },
+    /// A job has ended: `bytes` are its result and then `output_len` bytes of output.
+    Result {
+        job: JobId,
+        header: ResultHeader,
+        bytes: Bytes,
+    },
+    /// It cannot go on.
+    Fault(String),
+}
+
+/// What is said about a job's end beside the result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResultHeader {
+    pub(crate) status: Status,
+    pub(crate) run_time: Duration,
+    pub(crate) output_len: u64,
+}
+
+/// The client's end: sends functions and jobs, receives results.
+#[derive(Debug)]
+pub(crate) struct ParentChannel {
+    bell: ParentBell,
+    outgoing: Outgoing,
+    incoming: Consumer,
+    claims: Claims,
+    decoder: FrameDecoder,
+    assembler: Assembler,
+    /// The one result that arrives in pieces, if any: a worker sends one at a time.
+    partial: Option<(JobId, ResultHeader)>,
+    gulp: Vec<u8>,
+    /// Jobs that were sent and have not ended, with their tickets, in order.
+    held: VecDeque<(JobId, u64)>,
+    next_ticket: u64,
+}
+
+impl ParentChannel {
+    pub(crate) fn new(bell: ParentBell, segment: Segment) -> Self {
+        let segment = Arc::new(segment);
+        Self {
+            bell,
+            outgoing: Outgoing::new(Producer::new(Arc::clone(&segment), Layout::DOWN)),
+            incoming: Consumer::new(Arc::clone(&segment), Layout::UP),
+            claims: Claims::new(segment),
+            decoder: FrameDecoder::new(limits::HANDSHAKE_MAX),
+            assembler: Assembler::default(),
+            partial: None,
+            gulp: Vec::new(),
+            held: VecDeque::new(),
+            next_ticket: 0,
+        }
+    }
+
+    /// What the poll watches.
+    pub(crate) fn source(&mut self) -> &mut ParentStream {
+        self.bell.source()
+    }
+
+    /// Greets the worker and tells it how to set itself up.
+    pub(crate) fn open(&mut self, settings: Bytes) -> Result<(), LineError> {
+        let hello = ToExecutor::Hello {
+            magic: MAGIC,
+            version: CURRENT,
+            features: 0,
+        };
+        self.outgoing.send(|out| hello.encode(out))?;
+        let payload = Payload::of(&settings);
+        let head = payload.head().len();
+        let configure = ToExecutor::Configure { settings: payload };
+        self.outgoing.send(|out| configure.encode(out))?;
+        self.outgoing.send_rest(Stream::Configure, settings, head)
+    }
+
+    pub(crate) fn send_function(
+        &mut self,
+        id: FunctionId,
+        digest: pp_proto::Digest,
+        blob: Bytes,
+    ) -> Result<(), LineError> {
+        let body = Payload::of(&blob);
+        let head = body.head().len();
+        let function = id.as_u64();
+        let message = ToExecutor::Function {
+            function,
+            digest,
+            body,
+        };
+        self.outgoing.send(|out| message.encode(out))?;
+        self.outgoing
+            .send_rest(Stream::Function(function), blob, head)
+    }
+
+    pub(crate) fn send_job(
+        &mut self,
+        id: JobId,
+        function: FunctionId,
+        args: Bytes,
+    ) -> Result<(), LineError> {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.claims.open(ticket);
+        self.held.push_back((id, ticket));
+        let payload = Payload::of(&args);
+        let head = payload.head().len();
+        let message = ToExecutor::Job {
+            job: id.as_u64(),
+            ticket,
+            function: function.as_u64(),
+            args: payload,
+        };
+        self.outgoing.send(|out| message.encode(out))?;
+        self.outgoing
+            .send_rest(Stream::Job(id.as_u64()), args, head)
+    }
+
+    pub(crate) fn forget(&mut self, function: FunctionId) -> Result<(), LineError> {
+        let message = ToExecutor::Forget {
+            function: function.as_u64(),
+        };
+        self.outgoing.send(|out| message.encode(out))
+    }
+
+    /// Asks the worker to exit.
+    pub(crate) fn shut_down(&mut self) -> Result<(), LineError> {
+        self.outgoing.send(|out| ToExecutor::Shutdown.encode(out))
+    }
+
+    /// Takes a job back, unless the worker has started it; whether it was taken.
+    pub(crate) fn recall(&mut self, job: JobId) -> bool {
+        let Some(index) = self.held.iter().rposition(|&(held, _)| held == job) else {
+            return false;
+        };
+        let recalled = self.claims.recall(self.held[index].1);
+        if recalled {
+            self.held.remove(index);
+        }
+        recalled
+    }
+
+    /// The jobs that the worker has started and not finished.
+    pub(crate) fn started(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.held
+            .iter()
+            .filter(|&&(_, ticket)| self.claims.is_taken(ticket))
+            .map(|&(job, _)| job)
+    }
+
+    /// Whether the worker holds no job.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Rings the worker if it sleeps over something that was sent.
+    pub(crate) fn ring_if_asleep(&mut self) {
+        if self.outgoing.consumer_needs_bell() {
+            self.bell.ring();
+        }
+    }
+
+    /// Takes the rings off the socket; false once the worker's end is closed.
+    pub(crate) fn answer_bell(&mut self) -> bool {
+        self.bell.drain()
+    }
+
+    /// Wants to be rung from now on; look for news once more afterwards.
+    pub(crate) fn fall_asleep(&self) {
+        self.incoming.fall_asleep();
+    }
+
+    /// Need not be rung.
+    pub(crate) fn wake_up(&self) {
+        self.incoming.wake_up();
+    }
+
+    /// Whether something was said that was not received yet. A broken ring has
+    /// news, too: receiving tells of it.
+    pub(crate) fn has_news(&self) -> bool {
+        self.incoming.waiting().map_or(true, |bytes| bytes > 0)
+    }
+
+    /// Appends to `news` what the worker has said.
+    pub(crate) fn receive(&mut self, news: &mut Vec<Received>) -> Result<(), LineError> {
+        let mut gulp = std::mem::take(&mut self.gulp);
+        let result = self.receive_into(&mut gulp, news);
+        self.gulp = gulp;
+        result?;
+        if self.outgoing.is_waiting() {
+            self.outgoing.push()?;
+        }
+        Ok(())
+    }
+
+    fn receive_into(
+        &mut self,
+        gulp: &mut Vec<u8>,
+        news: &mut Vec<Received>,
+    ) -> Result<(), LineError> {
+        loop {
+            gulp.clear();
+            if self.incoming.take(GULP, gulp)? == 0 {
+                return Ok(());
+            }
+            if self.incoming.producer_needs_bell() {
+                self.bell.ring();
+            }
+            let mut input = gulp.as_slice();
+            while let Some(body) = self.decoder.next(&mut input).map_err(ProtocolError::from)? {
+                let message = FromExecutor::decode(body).map_err(ProtocolError::from)?;
+                // Borrowed apart, because the message borrows from the decoder.
+                let mut parts = Parts {
+                    held: &mut self.held,
+                    assembler: &mut self.assembler,
+                    partial: &mut self.partial,
+                };
+                let greeted = matches!(message, FromExecutor::Hello { .. });
+                news.extend(parts.take(message)?);
+                if greeted {
+                    self.decoder.set_max(limits::FRAME_MAX);
+                }
+            }
+        }
+    }
+}
+
+/// What a message may change.
+struct Parts<'a> {
+    held: &'a mut VecDeque<(JobId, u64)>,
+    assembler: &'a mut Assembler,
+    partial: &'a mut Option<(JobId, ResultHeader)>,
+}
+
+impl Parts<'_> {
+    fn take(&mut self, message: FromExecutor<'_>) -> Result<Option<Received>, LineError> {
+        match message {
+            FromExecutor::Hello { .. } => Ok(None),
+            FromExecutor::Ready { credit } => Ok(Some(Received::Ready { credit })),
+            FromExecutor::Fault { text } => Ok(Some(Received::Fault(text.to_owned()))),
+            FromExecutor::Result {
+                job,
+                status,
+                run_ns,
+                output_len,
+                body,
+            } => {
+                let header = ResultHeader {
+                    status,
+                    run_time: Duration::from_nanos(run_ns),
+                    output_len,
+                };
+                self.take_result(JobId::from_u64(job), header, body)
+            }
+            FromExecutor::More { stream, bytes } => self.take_more(stream, bytes),
+            FromExecutor::Credit { .. }
+            | FromExecutor::Recalled { .. }
+            | FromExecutor::Pong { .. } => Err(LineError::Unexpected(message.name())),
+        }
+    }
+
+    fn take_result(
+        &mut self,
+        job: JobId,
+        header: ResultHeader,
+        body: Payload<'_>,
+    ) -> Result<Option<Received>, LineError> {
+        let index = self.held.iter().position(|&(held, _)| held == job);
+        let index = index.ok_or(LineError::Unexpected("result of a job that it does not have"))?;
+        if let Some(whole) = body.whole() {
+            self.held.remove(index);
+            let bytes = Bytes::copy_from_slice(whole);
+            return Ok(Some(Received::Result { job, header, bytes }));
+        }
+        self.assembler
+            .begin(Stream::Job(job.as_u64()), body)
+            .map_err(ProtocolError::from)?;
+        *self.partial = Some((job, header));
+        Ok(None)
+    }
+
+    fn take_more(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+    ) -> Result<Option<Received>, LineError> {
+        let complete = self
+            .assembler
+            .more(stream, bytes)
+            .map_err(ProtocolError::from)?;
+        let Some(bytes) = complete else {
+            return Ok(None);
+        };
+        let (job, header) = self
+            .partial
+            .take()
+            .filter(|&(job, _)| Stream::Job(job.as_u64()) == stream)
+            .ok_or(LineError::Unexpected("end of a result"))?;
+        self.held.retain(|&(held, _)| held != job);
+        Ok(Some(Received::Result { job, header, bytes }))
+    }
+}

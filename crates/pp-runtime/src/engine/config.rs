@@ -1,0 +1,44 @@
+//! What an engine is made with.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::process::WorkerSpec;
+
+/// The settings of an engine.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// How to start a worker.
+    pub worker: WorkerSpec,
+    /// Handed to each worker's Python side; opaque here.
+    pub settings: Bytes,
+    /// A job that took down this many workers fails.
+    pub max_worker_deaths: NonZeroU32,
+    /// A worker that ran this many jobs is replaced; `None`: it may run any number.
+    pub max_jobs_per_worker: Option<NonZeroU32>,
+    /// How long a worker may take from its start to being ready.
+    pub start_patience: Duration,
+    /// How long a stopped worker may stay stopped before it is replaced.
+    pub stop_patience: Duration,
+    /// How long an idle worker may take to leave when the engine is destroyed.
+    pub leave_patience: Duration,
+}
+
+impl EngineConfig {
+    /// The usual settings for workers started by `worker`.
+    pub fn new(worker: WorkerSpec, settings: Bytes) -> Self {
+        Self {
+            worker,
+            settings,
+            max_worker_deaths: NonZeroU32::MIN.saturating_add(2),
+            max_jobs_per_worker: None,
+            // An interpreter on a cold network disk can take long.
+            start_patience: Duration::from_secs(60),
+            // Long enough for a person who pauses a worker by mistake.
+            stop_patience: Duration::from_secs(3),
+            leave_patience: Duration::from_millis(250),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Carrying out what the scheduler decides.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pp_core::{Effect, ExecutorId, FunctionId, JobId};
+
+use super::events::WorkerEvents;
+use super::outcome::Outcome;
+use super::shared::Shared;
+use super::state::State;
+use super::worker::{Stage, Worker};
+use crate::process::keep;
+
+impl Shared {
+    /// Carries out all pending decisions, then rings the bells that need it. To be
+    /// called before the lock is let go whenever the scheduler was told something.
+    pub(super) fn settle(self: &Arc<Self>, state: &mut State) {
+        while let Some(effect) = state.scheduler.poll() {
+            self.carry_out(state, effect);
+        }
+        while let Some(id) = state.unrung.pop() {
+            if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {
+                channel.ring_if_asleep();
+            }
+        }
+        self.wake_io_for_deadline(state);
+    }
+
+    fn carry_out(self: &Arc<Self>, state: &mut State, effect: Effect<Arc<super::Job>>) {
+        match effect {
+            Effect::Start { executor } => self.start_worker(state, executor),
+            Effect::SendFunction { executor, function } => {
+                send_function(state, executor, function);
+            }
+            Effect::Send { executor, job } => send_job(state, executor, job),
+            Effect::Recall { executor, job } => recall(state, executor, job),
+            Effect::Retire { executor } => retire(state, executor),
+            Effect::Kill { executor } => kill(state, executor),
+            Effect::Forget { executor, function } => {
+                with_channel(state, executor, |channel| channel.forget(function));
+            }
+            Effect::End { data, ending, .. } => {
+                let failure = state.failure(&ending);
+                state.end(&data, Outcome::Failed(failure));
+            }
+        }
+    }
+
+    fn start_worker(self: &Arc<Self>, state: &mut State, id: ExecutorId) {
+        let events = WorkerEvents::new(Arc::clone(self), id);
+        let mut worker = Worker::starting(Instant::now());
+        match keep(Arc::clone(&self.spec), &self.mark, id.as_u64(), events) {
+            Ok(keeper) => {
+                worker.keeper = Some(keeper);
+                state.workers.insert(id, worker);
+            }
+            Err(error) => {
+                state.start_failure = format!("no thread can be started: {error}");
+                let now = state.now();
+                state.scheduler.executor_start_failed(id, now);
+            }
+        }
+    }
+
+    /// The I/O thread must not sleep past a deadline that arose meanwhile.
+    fn wake_io_for_deadline(&self, state: &mut State) {
+        if !state.io_asleep {
+            return;
+        }
+        let Some(deadline) = state.scheduler.next_deadline().map(|t| state.instant(t)) else {
+            return;
+        };
+        if state.io_sleeps_until.is_none_or(|planned| deadline < planned) {
+            state.io_sleeps_until = Some(deadline);
+            self.wake_io();
+        }
+    }
+}
+
+/// Lets `send` write to a worker's channel; a channel that fails condemns it.
+fn with_channel<E: std::fmt::Display>(
+    state: &mut State,
+    id: ExecutorId,
+    send: impl FnOnce(&mut crate::channel::ParentChannel) -> Result<(), E>,
+) {
+    let Some(worker) = state.workers.get_mut(&id) else {
+        return;
+    };
+    let Some(channel) = worker.channel() else {
+        return;
+    };
+    if let Err(error) = send(channel) {
+        worker.break_line(&error);
+    } else {
+        state.unrung.push(id);
+    }
+}
+
+fn send_function(state: &mut State, id: ExecutorId, function: FunctionId) {
+    let Some(function) = state.functions.get(function).map(Arc::clone) else {
+        tracing::error!(?function, "a function was evicted while in use");
+        return;
+    };
+    with_channel(state, id, |channel| {
+        channel.send_function(function.id(), *function.digest(), function.blob().clone())
+    });
+}
+
+fn send_job(state: &mut State, id: ExecutorId, job_id: JobId) {
+    let Some(job) = state.scheduler.data(job_id).map(Arc::clone) else {
+        return;
+    };
+    with_channel(state, id, |channel| {
+        channel.send_job(job_id, job.function().id(), job.args())
+    });
+}
+
+/// Takes a job back by its claim word, which answers at once.
+fn recall(state: &mut State, id: ExecutorId, job: JobId) {
+    let recalled = state
+        .workers
+        .get_mut(&id)
+        .and_then(|worker| worker.line.as_mut())
+        .is_some_and(|line| line.channel.recall(job));
+    let now = state.now();
+    state.scheduler.recall_answered(id, job, recalled, now);
+}
+
+fn retire(state: &mut State, id: ExecutorId) {
+    with_channel(state, id, crate::channel::ParentChannel::shut_down);
+    if let Some(worker) = state.workers.get_mut(&id) {
+        let ready = worker.stage == Stage::Ready;
+        worker.enter(Stage::Leaving, Instant::now());
+        if !ready {
+            worker.kill("it is not needed any more");
+        }
+    }
+}
+
+fn kill(state: &mut State, id: ExecutorId) {
+    let destroyed = state.destroyed;
+    let idle = state
+        .workers
+        .get(&id)
+        .and_then(|worker| worker.line.as_ref())
+        .is_some_and(|line| !line.broken && line.channel.is_idle());
+    let ready = state
+        .workers
+        .get(&id)
+        .is_some_and(|worker| worker.stage == Stage::Ready);
+    if destroyed && idle && ready {
+        // It may run its own exit handlers, within its patience.
+        retire(state, id);
+    } else if let Some(worker) = state.workers.get_mut(&id) {
+        worker.kill(if destroyed {
+            "the server was destroyed"
+        } else {
+            "its job was cancelled"
+        });
+    }
+}

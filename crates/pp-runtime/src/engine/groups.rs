@@ -1,0 +1,71 @@
+//! Groups of jobs that can be waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// Counts the jobs of a group that have not ended.
+#[derive(Debug, Default)]
+pub struct Group {
+    pending: AtomicUsize,
+    aborted: AtomicBool,
+    /// The group of all jobs, which each other group reports to.
+    all: Option<Arc<Group>>,
+    lock: Mutex<()>,
+    emptied: Condvar,
+}
+
+impl Group {
+    /// A group within the group of all jobs.
+    pub fn within(all: &Arc<Group>) -> Self {
+        Self {
+            all: Some(Arc::clone(all)),
+            ..Self::default()
+        }
+    }
+
+    /// How many jobs have not ended.
+    pub fn pending(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Whether a job of it ended because its server was destroyed.
+    pub fn aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
+    /// Blocks until no job is pending or `patience` is over; whether none is.
+    pub fn wait(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut guard = self.lock.lock();
+        while self.pending() > 0 {
+            if self.emptied.wait_until(&mut guard, deadline).timed_out() {
+                return self.pending() == 0;
+            }
+        }
+        true
+    }
+
+    pub(super) fn job_submitted(&self) {
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        if let Some(all) = &self.all {
+            all.job_submitted();
+        }
+    }
+
+    pub(super) fn job_ended(&self, aborted: bool) {
+        if aborted {
+            self.aborted.store(true, Ordering::Release);
+        }
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Taking the lock orders this after a waiter's look at the count.
+            drop(self.lock.lock());
+            self.emptied.notify_all();
+        }
+        if let Some(all) = &self.all {
+            all.job_ended(aborted);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Taking in what workers say.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pp_core::{ExecutorId, JobId};
+
+use super::outcome::{Outcome, Report};
+use super::shared::Shared;
+use super::state::State;
+use super::worker::{Stage, Worker};
+use crate::channel::{LineError, Received};
+
+impl Shared {
+    /// Takes in what all workers have said so far.
+    pub(super) fn take_in_all(self: &Arc<Self>, state: &mut State) {
+        let ids: Vec<ExecutorId> = state.workers.keys().copied().collect();
+        for id in ids {
+            self.take_in(state, id);
+        }
+    }
+
+    /// Takes in what one worker has said so far.
+    pub(super) fn take_in(self: &Arc<Self>, state: &mut State, id: ExecutorId) {
+        let mut news = std::mem::take(&mut state.news);
+        let received = match state.workers.get_mut(&id).and_then(Worker::channel) {
+            Some(channel) => channel.receive(&mut news),
+            None => Ok(()),
+        };
+        let handled = news
+            .drain(..)
+            .try_for_each(|message| take_message(state, id, message));
+        state.news = news;
+        if let Err(error) = received.and(handled)
+            && let Some(worker) = state.workers.get_mut(&id)
+        {
+            worker.break_line(&error);
+        }
+        self.settle(state);
+    }
+}
+
+fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<(), LineError> {
+    match message {
+        Received::Ready { credit } => become_ready(state, id, credit),
+        Received::Result { job, header, bytes } => {
+            let report = Report::new(bytes, header.output_len)
+                .ok_or(LineError::Unexpected("length of a job's output"))?;
+            let outcome = Outcome::reported(header.status, report);
+            finish(state, id, job, header.run_time, outcome);
+            Ok(())
+        }
+        Received::Fault(text) => {
+            state.start_failure.clone_from(&text);
+            Err(LineError::Fault(text))
+        }
+    }
+}
+
+fn become_ready(state: &mut State, id: ExecutorId, credit: u32) -> Result<(), LineError> {
+    let now = state.now();
+    let worker = state
+        .workers
+        .get_mut(&id)
+        .filter(|worker| worker.stage != Stage::Ready)
+        .ok_or(LineError::Unexpected("second readiness of a worker"))?;
+    if worker.stage == Stage::Starting {
+        worker.enter(Stage::Ready, Instant::now());
+        state.scheduler.executor_ready(id, credit, now);
+    }
+    Ok(())
+}
+
+fn finish(
+    state: &mut State,
+    id: ExecutorId,
+    job: JobId,
+    run_time: Duration,
+    outcome: Outcome,
+) {
+    let now = state.now();
+    let data = state.scheduler.job_finished(id, job, run_time, now);
+    // A job that was cancelled meanwhile has ended already.
+    if let Some(data) = data {
+        state.totals.jobs += 1;
+        state.totals.run_time += run_time;
+        state.end(&data, outcome);
+    }
+}

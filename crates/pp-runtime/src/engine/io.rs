@@ -1,0 +1,150 @@
+//! The I/O thread: it sleeps until a worker rings or a deadline comes.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+use pp_core::ExecutorId;
+
+use super::shared::{Shared, WAKE};
+use super::state::State;
+use super::worker::{Stage, Worker};
+
+/// A worker whose socket is closed, and that runs nothing, may take this long to
+/// end by itself.
+const HANG_UP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Starts the thread.
+pub(super) fn start(shared: Arc<Shared>, poll: Poll) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("pp-io".into())
+        .spawn(move || run(&shared, poll))
+}
+
+fn run(shared: &Arc<Shared>, mut poll: Poll) {
+    let mut events = Events::with_capacity(128);
+    loop {
+        let timeout = {
+            let mut state = shared.lock();
+            if state.destroyed && state.workers.is_empty() {
+                return;
+            }
+            prepare_sleep(&mut state)
+        };
+        match poll.poll(&mut events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                tracing::error!(%error, "waiting for workers failed");
+                events.clear();
+            }
+            _ => {}
+        }
+        let mut state = shared.lock();
+        state.io_asleep = false;
+        for worker in state.workers.values_mut() {
+            if let Some(channel) = worker.channel() {
+                channel.wake_up();
+            }
+        }
+        for event in &events {
+            if event.token() != WAKE {
+                answer_bell(&mut state, event.token().0);
+            }
+        }
+        shared.take_in_all(&mut state);
+        mind_clock(&mut state);
+        shared.settle(&mut state);
+    }
+}
+
+/// Asks all workers to ring, and says how long nothing needs to be done. Work that
+/// came meanwhile means no sleep at all.
+fn prepare_sleep(state: &mut State) -> Option<Duration> {
+    let mut work_waits = false;
+    for worker in state.workers.values_mut() {
+        if let Some(channel) = worker.channel() {
+            channel.fall_asleep();
+            work_waits |= channel.has_news();
+        }
+    }
+    if work_waits {
+        return Some(Duration::ZERO);
+    }
+    let scheduled = state.scheduler.next_deadline().map(|t| state.instant(t));
+    let deadline = state
+        .workers
+        .values()
+        .filter_map(|w| patience_ends(state, w))
+        .chain(scheduled)
+        .min();
+    state.io_sleeps_until = deadline;
+    state.io_asleep = true;
+    // Rounded up, or the last stretch would be a busy wait.
+    deadline.map(|d| d.saturating_duration_since(Instant::now()) + Duration::from_micros(50))
+}
+
+fn answer_bell(state: &mut State, token: usize) {
+    let id = ExecutorId::from_u64(token as u64);
+    if let Some(worker) = state.workers.get_mut(&id)
+        && let Some(line) = &mut worker.line
+        && !line.channel.answer_bell()
+        && worker.hung_up.is_none()
+    {
+        worker.hung_up = Some(Instant::now());
+    }
+}
+
+/// When patience with `worker` ends, if it is being waited for.
+fn patience_ends(state: &State, worker: &Worker) -> Option<Instant> {
+    let config = &state.config;
+    let stage = match worker.stage {
+        Stage::Starting => Some(worker.since + config.start_patience),
+        Stage::Leaving => Some(worker.since + config.leave_patience),
+        Stage::Ready => None,
+    };
+    let stopped = worker.stopped.map(|since| since + config.stop_patience);
+    let hung_up = worker.hung_up.map(|since| since + HANG_UP_PATIENCE);
+    stage.into_iter().chain(stopped).chain(hung_up).min()
+}
+
+/// Does what is due.
+fn mind_clock(state: &mut State) {
+    let now = Instant::now();
+    let due: Vec<ExecutorId> = state
+        .workers
+        .iter()
+        .filter(|(_, w)| patience_ends(state, w).is_some_and(|end| end <= now))
+        .map(|(&id, _)| id)
+        .collect();
+    for id in due {
+        if let Some(worker) = state.workers.get_mut(&id) {
+            lose_patience(worker, now);
+        }
+    }
+    let now = state.now();
+    if state.scheduler.next_deadline().is_some_and(|d| d <= now) {
+        state.scheduler.tick(now);
+    }
+}
+
+fn lose_patience(worker: &mut Worker, now: Instant) {
+    let busy = worker
+        .line
+        .as_ref()
+        .is_some_and(|line| line.channel.started().next().is_some());
+    if worker.stopped.take().is_some() {
+        worker.kill("it was stopped and not continued");
+    } else if worker.hung_up.is_some() && busy {
+        // It will notice when it wants to answer; until then its job may go on.
+        worker.hung_up = Some(now);
+    } else if worker.hung_up.take().is_some() {
+        worker.kill("it closed its line to the client");
+    } else if worker.stage == Stage::Starting {
+        worker.since = now;
+        worker.kill("it did not get ready in time");
+    } else {
+        worker.since = now;
+        worker.kill("it did not leave in time");
+    }
+}

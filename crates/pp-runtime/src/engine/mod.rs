@@ -1,0 +1,192 @@
+//! The engine: the scheduler driven for real, with worker processes.
+//!
+//! One lock guards the state. It is held for short, bounded work only, never over
+//! a blocking call, and nobody who holds it waits for Python's lock. Submitters
+//! dispatch in their own thread; one I/O thread takes in results and minds the
+//! clock; a keeper per worker minds its process.
+
+mod config;
+mod effects;
+mod events;
+mod functions;
+mod groups;
+mod intake;
+mod io;
+mod job;
+mod notices;
+mod outcome;
+mod shared;
+mod state;
+mod worker;
+
+use std::io::Error as IoError;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+pub use config::EngineConfig;
+pub use functions::Function;
+pub use groups::Group;
+pub use job::Job;
+pub use notices::{Notice, Notices};
+pub use outcome::{JobFailure, Outcome, Report};
+pub use state::Totals;
+
+use crate::fork;
+use crate::process::kill_marked;
+use shared::Shared;
+
+/// How long `destroy` waits for processes that were killed. Only one that hangs
+/// in the kernel takes longer.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the engine refuses a call.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It was destroyed.
+    #[error("the server was destroyed")]
+    Destroyed,
+    /// It belongs to the process that this one was forked from.
+    #[error("the server belongs to process {owner}, from which this process was forked")]
+    Forked {
+        /// The process that made the engine.
+        owner: u32,
+    },
+    /// The operating system refused what the engine needs.
+    #[error("cannot set up the server: {0}")]
+    Setup(#[from] IoError),
+}
+
+/// Runs jobs in worker processes of this machine.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    io: Mutex<Option<JoinHandle<()>>>,
+    owner: u32,
+    generation: u32,
+}
+
+impl Engine {
+    /// An engine without workers; `resize` starts them.
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        let poll = mio::Poll::new()?;
+        let shared = Shared::new(config, &poll)?;
+        let io = io::start(Arc::clone(&shared), poll)?;
+        Ok(Self {
+            shared,
+            io: Mutex::new(Some(io)),
+            owner: std::process::id(),
+            generation: fork::generation(),
+        })
+    }
+
+    /// Stores a serialized function; equal bytes give the same function.
+    pub fn intern(&self, blob: Bytes) -> Result<Arc<Function>, EngineError> {
+        self.check_process()?;
+        let mut state = self.shared.lock();
+        let function = state.intern(blob);
+        self.shared.settle(&mut state);
+        Ok(function)
+    }
+
+    /// Queues a job for `function` with serialized arguments and sends it to a
+    /// worker at once if one can take it. An `announced` job's end appears in the
+    /// notices.
+    pub fn submit(
+        &self,
+        function: &Arc<Function>,
+        args: Bytes,
+        group: &Arc<Group>,
+        announced: bool,
+    ) -> Result<Arc<Job>, EngineError> {
+        self.check_process()?;
+        let mut state = self.shared.lock();
+        let job = state
+            .submit(function, args, group, announced)
+            .ok_or(EngineError::Destroyed)?;
+        self.shared.settle(&mut state);
+        Ok(job)
+    }
+
+    /// Sets the number of workers. Fewer: busy ones finish what they run first.
+    pub fn resize(&self, workers: u32) -> Result<(), EngineError> {
+        self.check_process()?;
+        let mut state = self.shared.lock();
+        if state.destroyed {
+            return Err(EngineError::Destroyed);
+        }
+        let now = state.now();
+        state.scheduler.resize(workers, now);
+        self.shared.settle(&mut state);
+        Ok(())
+    }
+
+    /// The group that counts all jobs.
+    pub fn all_jobs(&self) -> &Arc<Group> {
+        &self.shared.all
+    }
+
+    /// Sums over the finished jobs.
+    pub fn totals(&self) -> Result<Totals, EngineError> {
+        self.check_process()?;
+        Ok(self.shared.lock().totals)
+    }
+
+    /// The identifiers of the worker processes.
+    pub fn worker_pids(&self) -> Result<Vec<u32>, EngineError> {
+        self.check_process()?;
+        Ok(self.shared.lock().pids())
+    }
+
+    /// The queue of announced ends.
+    pub fn notices(&self) -> &Arc<Notices> {
+        &self.shared.notices
+    }
+
+    /// Whether `destroy` was called.
+    pub fn is_destroyed(&self) -> bool {
+        self.check_process().is_ok() && self.shared.lock().destroyed
+    }
+
+    /// Whether this process may use the engine.
+    pub fn check_process(&self) -> Result<(), EngineError> {
+        if fork::generation() == self.generation {
+            Ok(())
+        } else {
+            Err(EngineError::Forked { owner: self.owner })
+        }
+    }
+
+    /// Ends all jobs that have not ended, and all workers with all that they
+    /// started; returns when nothing of them is left. A forked child's call does
+    /// nothing.
+    pub fn destroy(&self) {
+        if self.check_process().is_err() {
+            return;
+        }
+        self.shared.begin_destruction();
+        let io = self.io.lock().take();
+        if let Some(io) = io {
+            self.shared.wait_for_workers(Instant::now() + KILL_PATIENCE);
+            // What a worker's child forked while it was being killed.
+            kill_marked(&self.shared.mark.of_server());
+            // A thread that panicked has nothing more to say.
+            let _ = io.join();
+        }
+        self.shared.notices.close();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.destroy();
+        if self.check_process().is_err() {
+            // Sockets, threads and locks in here belong to the parent process.
+            std::mem::forget(Arc::clone(&self.shared));
+            std::mem::forget(self.io.get_mut().take());
+        }
+    }
+}

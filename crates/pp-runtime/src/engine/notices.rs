@@ -1,0 +1,71 @@
+//! What the engine tells Python later, in a thread of Python's own: announced ends
+//! of jobs. The engine never waits for it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// A queue of job numbers whose end is announced.
+#[derive(Debug, Default)]
+pub struct Notices {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    ended: VecDeque<u64>,
+    woken: bool,
+    closed: bool,
+}
+
+/// What waiting for a notice came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// This job has ended.
+    JobEnded(u64),
+    /// Nothing happened in time.
+    Nothing,
+    /// Nothing will come any more.
+    Closed,
+}
+
+impl Notices {
+    /// Waits at most `patience` for the next notice.
+    pub fn next(&self, patience: Duration) -> Notice {
+        let deadline = Instant::now() + patience;
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(number) = inner.ended.pop_front() {
+                return Notice::JobEnded(number);
+            }
+            if inner.closed {
+                return Notice::Closed;
+            }
+            if std::mem::take(&mut inner.woken) {
+                return Notice::Nothing;
+            }
+            if self.changed.wait_until(&mut inner, deadline).timed_out() {
+                return Notice::Nothing;
+            }
+        }
+    }
+
+    /// Ends the waiting once the queue is empty.
+    pub fn close(&self) {
+        self.inner.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets one call of `next` return early.
+    pub fn wake(&self) {
+        self.inner.lock().woken = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn job_ended(&self, number: u64) {
+        self.inner.lock().ended.push_back(number);
+        self.changed.notify_one();
+    }
+}

@@ -1,0 +1,174 @@
+//! What the engine's lock guards, and how scheduler, workers and jobs meet there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pp_core::{ExecutorId, JobId, Scheduler, Time};
+
+use super::config::EngineConfig;
+use super::functions::{Function, Functions};
+use super::groups::Group;
+use super::job::Job;
+use super::notices::Notices;
+use super::outcome::{JobFailure, Outcome};
+use super::worker::Worker;
+use crate::channel::Received;
+use crate::process::Exit;
+
+/// Sums over the jobs that workers have finished.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many there were.
+    pub jobs: u64,
+    /// How long they ran, together.
+    pub run_time: Duration,
+}
+
+/// All of it changes under one lock.
+pub(super) struct State {
+    pub(super) config: EngineConfig,
+    pub(super) scheduler: Scheduler<Arc<Job>>,
+    pub(super) workers: BTreeMap<ExecutorId, Worker>,
+    pub(super) functions: Functions,
+    pub(super) totals: Totals,
+    pub(super) destroyed: bool,
+    /// Workers with messages that their bell was not rung for yet.
+    pub(super) unrung: Vec<ExecutorId>,
+    /// Spare room for messages being taken in.
+    pub(super) news: Vec<Received>,
+    /// How the worker ended whose loss is being handled, for the jobs that it ends.
+    pub(super) last_exit: Option<Arc<Exit>>,
+    /// Why the last worker that did not start did not.
+    pub(super) start_failure: String,
+    pub(super) notices: Arc<Notices>,
+    /// When the I/O thread will wake by itself; `None`: only when woken.
+    pub(super) io_sleeps_until: Option<Instant>,
+    /// Whether it sleeps, or is about to.
+    pub(super) io_asleep: bool,
+    born: Instant,
+    next_number: u64,
+}
+
+impl State {
+    pub(super) fn new(config: EngineConfig, notices: Arc<Notices>) -> Self {
+        let core = pp_core::Config {
+            max_worker_deaths: config.max_worker_deaths,
+            jobs_per_executor: config.max_jobs_per_worker,
+            ..pp_core::Config::default()
+        };
+        Self {
+            config,
+            scheduler: Scheduler::new(core),
+            workers: BTreeMap::new(),
+            functions: Functions::default(),
+            totals: Totals::default(),
+            destroyed: false,
+            unrung: Vec::new(),
+            news: Vec::new(),
+            last_exit: None,
+            start_failure: String::new(),
+            notices,
+            io_sleeps_until: None,
+            io_asleep: false,
+            born: Instant::now(),
+            next_number: 0,
+        }
+    }
+
+    /// The scheduler's time.
+    pub(super) fn now(&self) -> Time {
+        Time::from_nanos(u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// When the scheduler's `time` comes.
+    pub(super) fn instant(&self, time: Time) -> Instant {
+        self.born + Duration::from_nanos(time.as_nanos())
+    }
+
+    /// Queues a job. Its effects are still to be applied.
+    pub(super) fn submit(
+        &mut self,
+        function: &Arc<Function>,
+        args: Bytes,
+        group: &Arc<Group>,
+        announced: bool,
+    ) -> Option<Arc<Job>> {
+        if self.destroyed {
+            return None;
+        }
+        let job = Arc::new(Job::new(
+            self.next_number,
+            Arc::clone(function),
+            args,
+            Arc::clone(group),
+            announced,
+        ));
+        let now = self.now();
+        self.scheduler
+            .submit(function.id(), Arc::clone(&job), now)
+            .ok()?;
+        self.next_number += 1;
+        group.job_submitted();
+        Some(job)
+    }
+
+    /// Stores a function and lets workers forget those that make room for it.
+    pub(super) fn intern(&mut self, blob: Bytes) -> Arc<Function> {
+        let (function, evicted) = self.functions.intern(blob);
+        for id in evicted {
+            self.scheduler.forget_function(id);
+        }
+        function
+    }
+
+    /// Ends a job for its submitter.
+    pub(super) fn end(&self, job: &Arc<Job>, outcome: Outcome) {
+        job.end(outcome);
+        if job.announced() {
+            self.notices.job_ended(job.number());
+        }
+    }
+
+    /// A job's failure, from how the scheduler ended it.
+    pub(super) fn failure(&self, ending: &pp_core::Ending) -> JobFailure {
+        match ending {
+            pp_core::Ending::WorkerDied { deaths, .. } => match &self.last_exit {
+                Some(exit) => JobFailure::WorkerDied {
+                    deaths: *deaths,
+                    last: Arc::clone(exit),
+                },
+                None => self.no_worker(),
+            },
+            pp_core::Ending::StartFailed { .. } => self.no_worker(),
+            pp_core::Ending::Cancelled => JobFailure::Cancelled,
+            pp_core::Ending::Destroyed => JobFailure::ServerDestroyed,
+        }
+    }
+
+    fn no_worker(&self) -> JobFailure {
+        JobFailure::NoWorker {
+            reason: self.start_failure.clone(),
+            last: self.last_exit.clone(),
+        }
+    }
+
+    /// The identifiers of all worker processes.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.workers
+            .values()
+            .filter_map(|w| Some(w.line.as_ref()?.process.pid()))
+            .collect()
+    }
+
+    /// The jobs that a worker holds and has begun.
+    pub(super) fn started_jobs(&self, id: ExecutorId) -> Vec<JobId> {
+        self.workers
+            .get(&id)
+            .and_then(|w| w.line.as_ref())
+            .map(|line| line.channel.started().collect())
+            .unwrap_or_default()
+    }
+}
+

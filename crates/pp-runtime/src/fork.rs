@@ -1,0 +1,79 @@
+//! What must happen around `os.fork()` in a client.
+//!
+//! A forked child inherits the client's descriptors. If it kept the sockets to
+//! the workers open, they would not notice the death of the client. So the child
+//! closes them, and each engine can tell that it now lives in the wrong process.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+/// Descriptors that a forked child must close.
+static SOCKETS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// Counts forks on the way from the first process to this one.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    /// Held across the fork, so that the child finds the list whole.
+    static HELD: RefCell<Option<MutexGuard<'static, Vec<i32>>>> = const { RefCell::new(None) };
+}
+
+/// The number of forks between the first process and this one. What was made
+/// under another number belongs to another process.
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// To be called before a fork, in the forking thread.
+pub fn before_fork() {
+    HELD.with(|held| *held.borrow_mut() = Some(SOCKETS.lock()));
+}
+
+/// To be called after a fork, in the parent's forking thread.
+pub fn after_fork_in_parent() {
+    HELD.with(|held| held.borrow_mut().take());
+}
+
+/// To be called after a fork, in the child.
+pub fn after_fork_in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    HELD.with(|held| {
+        if let Some(mut sockets) = held.borrow_mut().take() {
+            for socket in sockets.drain(..) {
+                close::inherited(socket);
+            }
+        }
+    });
+}
+
+/// Adds a socket to those that a forked child closes.
+#[cfg(unix)]
+pub(crate) fn close_in_children(socket: &impl std::os::fd::AsRawFd) {
+    SOCKETS.lock().push(socket.as_raw_fd());
+}
+
+/// The socket is about to be closed here.
+#[cfg(unix)]
+pub(crate) fn forget_socket(socket: &impl std::os::fd::AsRawFd) {
+    let fd = socket.as_raw_fd();
+    SOCKETS.lock().retain(|&known| known != fd);
+}
+
+#[allow(unsafe_code)]
+mod close {
+    /// Closes a descriptor that this forked child inherited.
+    #[cfg(unix)]
+    pub(super) fn inherited(fd: i32) {
+        use std::os::fd::{FromRawFd, OwnedFd};
+        // SAFETY: the parent listed the descriptor as open under the lock that
+        // was held across the fork. In the child its Rust owner is never used
+        // or dropped: each engine checks `generation` first.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+
+    /// There is no fork here.
+    #[cfg(not(unix))]
+    pub(super) fn inherited(_fd: i32) {}
+}

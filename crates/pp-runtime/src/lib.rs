@@ -1,0 +1,21 @@
+//! What drives the Parallel Python scheduler for real: worker processes, the
+//! shared memory between them and the client, supervision, and the engine that
+//! ties them together.
+//!
+//! Nothing here knows Python. Functions, arguments and results are opaque bytes.
+
+mod channel;
+mod engine;
+pub mod fork;
+mod process;
+mod shm;
+mod worker;
+
+pub use channel::{BellLost, LineError};
+pub use engine::{
+    Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice, Notices, Outcome,
+    Report, Totals,
+};
+pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec};
+pub use shm::RingCorrupt;
+pub use worker::{Next, Session, SessionError, Status};

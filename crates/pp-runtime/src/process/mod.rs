@@ -1,0 +1,39 @@
+//! Worker processes: how they are started, watched, killed and cleaned up after.
+
+mod exit;
+mod keeper;
+mod leftovers;
+mod mark;
+mod oom;
+mod spec;
+mod stderr;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+pub use exit::{Exit, ExitStatus};
+pub(crate) use keeper::{KeeperEvents, keep};
+pub(crate) use leftovers::kill_marked;
+pub(crate) use mark::ServerMark;
+pub use spec::{MARK_VARIABLE, WorkerSpec};
+#[cfg(unix)]
+pub(crate) use unix::Process;
+#[cfg(windows)]
+pub(crate) use windows::Process;
+
+/// The pipes of a process that was just started.
+#[derive(Debug)]
+struct Pipes {
+    stdin: Option<std::process::ChildStdin>,
+    stderr: Option<std::process::ChildStderr>,
+}
+
+/// What a watched process does, other than ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// A signal such as SIGSTOP stopped it.
+    Stopped,
+    /// It goes on.
+    Continued,
+}

@@ -1,0 +1,111 @@
+//! A worker process on Unix.
+
+use std::io;
+use std::process::{Child, Command};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
+
+use super::{ExitStatus, Pause, Pipes};
+
+/// A process that leads its own group.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: u32,
+    /// Taken once the process is reaped: from then on its number may be anybody's.
+    child: Mutex<Option<Child>>,
+    killed_because: Mutex<Option<String>>,
+}
+
+impl Process {
+    /// Starts `command`.
+    pub(super) fn spawn(mut command: Command) -> io::Result<(Arc<Self>, Pipes)> {
+        let mut child = command.spawn()?;
+        let pipes = Pipes {
+            stdin: child.stdin.take(),
+            stderr: child.stderr.take(),
+        };
+        let process = Self {
+            pid: child.id(),
+            child: Mutex::new(Some(child)),
+            killed_because: Mutex::new(None),
+        };
+        Ok((Arc::new(process), pipes))
+    }
+
+    /// The process's identifier.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Why this client killed it, if it did.
+    pub(crate) fn killed_because(&self) -> Option<String> {
+        self.killed_because.lock().clone()
+    }
+
+    /// Kills the process and its group at once, stopped or not.
+    pub(crate) fn kill(&self, reason: &str) {
+        let child = self.child.lock();
+        if child.is_some() {
+            self.killed_because
+                .lock()
+                .get_or_insert_with(|| reason.to_owned());
+            self.signal_group();
+        }
+    }
+
+    /// Whether the process has ended; it may not be reaped yet.
+    pub(super) fn has_ended(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        self.raw_pid()
+            .is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), look), Ok(None)))
+    }
+
+    /// Waits for the end, tells of pauses meanwhile, kills what is left of the
+    /// process group, and reaps. To be called by one thread, once.
+    pub(super) fn wait(&self, on_pause: &mut dyn FnMut(Pause)) -> ExitStatus {
+        if let Some(pid) = self.raw_pid() {
+            wait_for_end(pid, on_pause);
+        }
+        let mut child = self.child.lock();
+        // The zombie still holds the number, so the group is surely ours.
+        self.signal_group();
+        child
+            .take()
+            .and_then(|mut child| child.wait().ok())
+            .map_or(ExitStatus::Unknown, ExitStatus::from_std)
+    }
+
+    fn raw_pid(&self) -> Option<Pid> {
+        i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+    }
+
+    fn signal_group(&self) {
+        if let Some(pid) = self.raw_pid() {
+            // Either may have gone already; that is what was wanted.
+            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Returns when the process has ended, or is not ours to wait for.
+fn wait_for_end(pid: Pid, on_pause: &mut dyn FnMut(Pause)) {
+    let pauses = WaitIdOptions::STOPPED | WaitIdOptions::CONTINUED;
+    loop {
+        // NOWAIT: reaping comes later, after the group was killed.
+        let all = WaitIdOptions::EXITED | pauses | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(pid), all) {
+            Ok(Some(status)) if status.stopped() || status.trapped() => on_pause(Pause::Stopped),
+            Ok(Some(status)) if status.continued() => on_pause(Pause::Continued),
+            Err(Errno::INTR) => continue,
+            Ok(_) | Err(_) => return,
+        }
+        // A pause that was seen must be taken, or it is reported again.
+        let _ = waitid(WaitId::Pid(pid), pauses | WaitIdOptions::NOHANG);
+    }
+}

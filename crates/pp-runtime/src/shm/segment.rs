@@ -1,0 +1,85 @@
+//! A mapped piece of shared memory: the only module that touches it by pointer.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::AtomicU64;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+/// A shared mapping of fixed length, readable and writable by both processes.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    map: MmapRaw,
+}
+
+impl Segment {
+    /// Maps the first `len` bytes of `file`, which must be at least that long.
+    pub(crate) fn map(file: &File, len: usize) -> io::Result<Self> {
+        let map = MmapOptions::new().len(len).map_raw(file)?;
+        // A forked child must not hold, and cannot use, its parent's rings.
+        #[cfg(target_os = "linux")]
+        map.advise(memmap2::Advice::DontFork)?;
+        Ok(Self { map })
+    }
+
+    /// The 8-byte word at byte `offset`.
+    ///
+    /// # Panics
+    ///
+    /// If `offset` is misaligned or out of range: offsets are constants of the
+    /// layout, never input.
+    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
+        assert!(
+            offset.is_multiple_of(8) && offset + 8 <= self.map.len(),
+            "word at {offset} lies outside the segment"
+        );
+        // SAFETY: the pointer is in bounds and aligned (asserted above; the map
+        // is page-aligned) and lives as long as `self`. All access to this
+        // word, here and in the other process, is atomic.
+        unsafe { AtomicU64::from_ptr(self.map.as_mut_ptr().add(offset).cast()) }
+    }
+
+    /// Copies `bytes` into the segment at `offset`.
+    pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
+        self.check(offset, bytes.len());
+        // SAFETY: the range is in bounds (checked above), `bytes` is private
+        // memory and cannot overlap the map. The ring protocol gives this range
+        // to one writer at a time; a peer that breaks the protocol can only
+        // change the values of plain bytes, which nobody trusts.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.map.as_mut_ptr().add(offset),
+                bytes.len(),
+            );
+        }
+    }
+
+    /// Appends `len` bytes at `offset` to `out`.
+    pub(crate) fn copy_out(&self, offset: usize, len: usize, out: &mut Vec<u8>) {
+        self.check(offset, len);
+        out.reserve(len);
+        let start = out.len();
+        // SAFETY: the source range is in bounds (checked above), the
+        // destination was reserved, and the two cannot overlap. Any byte value
+        // is valid for `u8`, so a racing peer can spoil data but not soundness.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                self.map.as_ptr().add(offset),
+                out.as_mut_ptr().add(start),
+                len,
+            );
+        }
+        // SAFETY: `len` bytes after `start` were reserved and initialised above.
+        unsafe { out.set_len(start + len) };
+    }
+
+    fn check(&self, offset: usize, len: usize) {
+        assert!(
+            offset
+                .checked_add(len)
+                .is_some_and(|end| end <= self.map.len()),
+            "range {offset}+{len} lies outside the segment"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! The worker's side: a session with the client that spawned this process.
+
+mod watchdog;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+pub use pp_proto::Status;
+
+use crate::channel::{LineError, WorkerChannel, join};
+pub use crate::channel::Next;
+
+/// How many jobs a worker holds at the most. Below the number of claim words, far
+/// above what is ever sent ahead.
+const CREDIT: u32 = 512;
+
+/// How long a worker looks out for work before it sleeps. Falling asleep and being
+/// woken takes longer than this, so looking saves time when work comes soon.
+const LOOKOUT: Duration = Duration::from_micros(20);
+
+/// Why a session ends.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The line to the client failed.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// The operating system refused.
+    #[error("cannot join the client: {0}")]
+    Join(#[from] io::Error),
+}
+
+/// A session with the client.
+#[derive(Debug)]
+pub struct Session {
+    channel: WorkerChannel,
+    pid: u32,
+}
+
+impl Session {
+    /// Takes the line to the client from standard input, which is then the null
+    /// device, and greets. `python` is the version of the interpreter.
+    pub fn join(python: (u8, u8, u8)) -> Result<Self, SessionError> {
+        let (bell, segment) = join()?;
+        watchdog::start(bell.life_line()?)?;
+        let mut channel = WorkerChannel::new(bell, segment);
+        channel.greet(python)?;
+        Ok(Self {
+            channel,
+            pid: std::process::id(),
+        })
+    }
+
+    /// Says that this worker is set up.
+    pub fn ready(&mut self) -> Result<(), SessionError> {
+        Ok(self.channel.ready(CREDIT)?)
+    }
+
+    /// Says why this worker cannot be set up.
+    pub fn fault(&mut self, text: &str) -> Result<(), SessionError> {
+        Ok(self.channel.fault(text)?)
+    }
+
+    /// What is to be done next; [`Next::Nothing`] if nothing has come yet.
+    pub fn next(&mut self) -> Result<Next, SessionError> {
+        Ok(self.channel.next()?)
+    }
+
+    /// Waits for something to do. May return early, for a signal.
+    pub fn wait(&mut self) -> Result<(), SessionError> {
+        let until = Instant::now() + LOOKOUT;
+        while Instant::now() < until {
+            if self.channel.has_work()? {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        self.channel.fall_asleep();
+        if !self.channel.has_work()? {
+            self.channel.wait().map_err(LineError::from)?;
+        }
+        self.channel.wake_up();
+        Ok(())
+    }
+
+    /// Sends a job's result, of which the last `output_len` bytes are what the job
+    /// printed. Whether it is all written; if not, [`Self::wait_for_room`].
+    pub fn answer(
+        &mut self,
+        job: u64,
+        status: Status,
+        run_time: Duration,
+        body: Bytes,
+        output_len: u64,
+    ) -> Result<bool, SessionError> {
+        let run_ns = u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX);
+        Ok(self
+            .channel
+            .answer(job, status, run_ns, body, output_len)?)
+    }
+
+    /// Waits for room and writes on; whether all is written.
+    pub fn wait_for_room(&mut self) -> Result<bool, SessionError> {
+        if self.channel.push()? {
+            return Ok(true);
+        }
+        self.channel.wait().map_err(LineError::from)?;
+        Ok(self.channel.push()?)
+    }
+
+    /// Whether this process is a fork of the worker, made by a job. It must not
+    /// speak for the worker.
+    pub fn is_fork(&self) -> bool {
+        std::process::id() != self.pid
+    }
+}

@@ -1,0 +1,95 @@
+//! The worker's thread that outlives no client.
+//!
+//! It sleeps on the socket to the client. When the client is gone, however it
+//! went, the worker and all that it started are killed, even if the worker is deep
+//! in user code and never looks at the socket again.
+
+use std::io;
+use std::process;
+
+use crate::channel::WorkerStream;
+use crate::process::{MARK_VARIABLE, kill_marked};
+
+/// Starts the watchdog on its own handle to the socket.
+pub(super) fn start(line: WorkerStream) -> io::Result<()> {
+    die_with_parent();
+    let mark = std::env::var(MARK_VARIABLE).unwrap_or_default();
+    std::thread::Builder::new()
+        .name("pp-watchdog".into())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            wait_for_end(&line);
+            end_everything(&mark);
+        })?;
+    Ok(())
+}
+
+/// Also a worker that is stopped, and cannot run its watchdog, goes with its client.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        // The signal comes when the spawning thread ends. That is the worker's
+        // keeper, which lives as long as the worker. Without it, the watchdog does.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+}
+
+/// Returns when the other end of `line` is closed.
+#[cfg(unix)]
+fn wait_for_end(line: &WorkerStream) {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    loop {
+        // No events asked for: bells are for the main thread, a hang-up always tells.
+        let mut line = [PollFd::new(line, PollFlags::empty())];
+        match poll(&mut line, None) {
+            Ok(_) if !line[0].revents().is_empty() => return,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Returns when the other end of `line`, on which nothing is ever sent, is closed.
+#[cfg(windows)]
+fn wait_for_end(mut line: &WorkerStream) {
+    use std::io::Read;
+
+    let mut nothing = [0u8; 1];
+    while let Ok(1) = line.read(&mut nothing) {}
+}
+
+/// Kills descendants, group and this process.
+fn end_everything(mark: &str) -> ! {
+    if !mark.is_empty() {
+        kill_marked(last_mark(mark));
+    }
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group};
+        // Only the group that the client made for this worker: it leads it.
+        if getpgrp() == getpid() {
+            let _ = kill_current_process_group(Signal::KILL);
+        }
+    }
+    process::abort()
+}
+
+/// This worker's own part of the path of marks.
+fn last_mark(path: &str) -> &str {
+    let body = path.trim_end_matches(';');
+    let start = body.rfind(';').map_or(0, |i| i + 1);
+    &path[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_mark;
+
+    #[test]
+    fn the_last_mark_is_this_workers_own() {
+        assert_eq!(last_mark("ab.1;"), "ab.1;");
+        assert_eq!(last_mark("ab.1;cd.12;"), "cd.12;");
+    }
+}

@@ -1,0 +1,39 @@
+"""Parallel Python: run ordinary functions on all cores.
+
+    import pp
+    server = pp.Server()                  # one worker per usable core
+    job = server.submit(abs, (-3,))
+    print(job())                          # waits; returns the result or raises
+
+A `Server` runs jobs in worker processes. `Server.submit` returns a `Job`; calling
+the job waits for its result. What a job raises, `job()` raises.
+"""
+
+from pp._core import Job
+from pp._errors import (
+    DestroyedServerError,
+    JobError,
+    PPError,
+    SerializationError,
+    WorkerDied,
+    WorkerStartError,
+)
+from pp._server import Server, Statistics
+from pp._template import Template
+from pp._version import version
+
+__version__ = version
+
+__all__ = [
+    "DestroyedServerError",
+    "Job",
+    "JobError",
+    "PPError",
+    "SerializationError",
+    "Server",
+    "Statistics",
+    "Template",
+    "WorkerDied",
+    "WorkerStartError",
+    "version",
+]

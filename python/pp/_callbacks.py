@@ -1,0 +1,138 @@
+"""Callbacks of jobs: run once each, in the client."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pp._core import Engine, Function, Group, Job
+
+_logger = logging.getLogger("pp")
+
+# Seconds between looks at whether the server is still wanted. Only a backstop:
+# all that matters wakes the thread at once.
+_LOOK = 3600.0
+
+
+class Callback:
+    """One job's callback. Whoever comes first runs it; others wait for that."""
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        args: tuple[Any, ...],
+        on_failed_jobs: bool,
+    ) -> None:
+        self._function = function
+        self._args = args
+        self._on_failed_jobs = on_failed_jobs
+        self._lock = threading.Lock()
+        self._runner: int | None = None
+        self._done = threading.Event()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has run, or will never run."""
+        return self._done.is_set()
+
+    def run(self, job: Job[Any]) -> None:
+        """Runs the callback of the ended `job`, or waits until another thread has.
+
+        Called from within the callback itself, it returns at once.
+        """
+        if self._done.is_set():
+            return
+        me = threading.get_ident()
+        with self._lock:
+            first = self._runner is None
+            if first:
+                self._runner = me
+        if first:
+            try:
+                self._call(job)
+            finally:
+                self._done.set()
+        elif self._runner != me:
+            self._done.wait()
+
+    def _call(self, job: Job[Any]) -> None:
+        try:
+            result = job()
+        except Exception as error:
+            # Nobody may ever ask the job, so at least the log tells.
+            _logger.warning("job %d failed, its callback is not called: %r", job.tid, error)
+            return
+        if not (job._succeeded or self._on_failed_jobs):
+            return
+        try:
+            self._function(*self._args, result)
+        except Exception:
+            _logger.exception("the callback of job %d raised; the job's result is kept", job.tid)
+
+
+class CallbackRunner:
+    """Runs the callbacks of one server's jobs as the jobs end, in a thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._jobs: dict[int, tuple[Job[Any], Callback]] = {}
+        self._abandoned = False
+        self._thread: threading.Thread | None = None
+
+    def submit(
+        self, function: Function, args: tuple[Any, ...], group: Group, callback: Callback
+    ) -> Job[Any]:
+        """Submits a job whose callback this runner is to run."""
+        with self._lock:
+            job: Job[Any] = self._engine.submit(function, args, group, callback)
+            self._jobs[job.tid] = job, callback
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="pp-callbacks", daemon=True
+                )
+                self._thread.start()
+        return job
+
+    def pending(self, group: Hashable | None) -> Iterator[Job[Any]]:
+        """The jobs, of one group or of all, whose callbacks have not run."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        return (
+            job for job, callback in jobs if not callback.done and group in (None, job.group)
+        )
+
+    def abandon(self) -> None:
+        """The server is not referred to any more: stop when all is done."""
+        self._abandoned = True
+        if self._thread is not None:
+            self._engine.wake_notices()
+
+    def join(self) -> None:
+        """Waits for the end of the thread, after the engine was destroyed."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while not (self._abandoned and not self._jobs):
+            try:
+                number = self._engine.next_notice(_LOOK)
+            except StopIteration:
+                return
+            if number is None:
+                continue
+            with self._lock:
+                job, callback = self._jobs[number]
+            try:
+                callback.run(job)
+            except BaseException:
+                # SystemExit and the like end neither this thread nor the client.
+                _logger.exception("the callback of job %d raised", number)
+            finally:
+                with self._lock:
+                    del self._jobs[number]
+                del job, callback

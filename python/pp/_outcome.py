@@ -1,0 +1,134 @@
+"""What the client makes of a job's end."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import traceback
+
+from pp._errors import JobError, WorkerDied, WorkerStartError
+from pp._serialize.failures import restore, unreadable_result
+from pp._serialize.values import loads
+
+__all__ = [
+    "no_worker",
+    "print_failure",
+    "print_output",
+    "raise_failure",
+    "raw_result",
+    "restore",
+    "unreadable_result",
+    "worker_died",
+]
+
+_OOM_HINT = (
+    "the kernel's out-of-memory killer was at work on this machine meanwhile: "
+    "run fewer workers at a time (ncpus=...) or give each job less data"
+)
+_KILL_HINT = (
+    "SIGKILL is also how the out-of-memory killer of the kernel or of a container "
+    "ends processes: see `dmesg`, or the container's memory limit"
+)
+
+
+def print_output(output: bytes) -> None:
+    """Prints what a job printed."""
+    sys.stdout.write(output.decode("utf-8", "surrogatepass"))
+    sys.stdout.flush()
+
+
+def raw_result(body: bytes, output: bytes) -> bytes:
+    """The classic's raw result: the pickled pair of result and output."""
+    return pickle.dumps((loads(body), output.decode("utf-8", "surrogatepass")))
+
+
+def raise_failure(error: BaseException) -> BaseException | None:
+    """For `errors="raise"`: `job()` raises the error."""
+    return error
+
+
+def print_failure(error: BaseException) -> BaseException | None:
+    """For `errors="print"`: prints the error, and `job()` returns None."""
+    print("An error has occurred during the function execution")
+    print("".join(traceback.format_exception(error)), end="")
+    return None
+
+
+def worker_died(
+    *,
+    deaths: int,
+    pid: int,
+    exitcode: int | None,
+    signal: str | None,
+    stderr: str,
+    killed_because: str | None,
+    oom_suspected: bool,
+) -> JobError:
+    """The error of a job that took its workers down."""
+    return WorkerDied(
+        _death_text(deaths, pid, exitcode, signal, stderr, killed_because),
+        exitcode=exitcode,
+        signal=signal,
+        stderr=stderr,
+        deaths=deaths,
+        hint=_hint(signal, killed_because, oom_suspected),
+    )
+
+
+def no_worker(
+    *,
+    reason: str,
+    pid: int = 0,
+    exitcode: int | None = None,
+    signal: str | None = None,
+    stderr: str = "",
+    killed_because: str | None = None,
+    oom_suspected: bool = False,
+) -> JobError:
+    """The error of a job for which no worker could be started."""
+    del pid
+    return WorkerStartError(
+        "no worker process could be started with "
+        f"{sys.executable!r}, so the job was not run: {reason}" + _last_lines(stderr),
+        exitcode=exitcode,
+        signal=signal,
+        stderr=stderr,
+        deaths=0,
+        hint=_hint(signal, killed_because, oom_suspected),
+    )
+
+
+def _death_text(
+    deaths: int,
+    pid: int,
+    exitcode: int | None,
+    signal: str | None,
+    stderr: str,
+    killed_because: str | None,
+) -> str:
+    times = "once" if deaths == 1 else f"{deaths} times"
+    if killed_because is not None:
+        how = f"was killed by the server because {killed_because}"
+    elif signal is not None:
+        how = f"was ended by {signal}"
+    elif exitcode is not None:
+        how = f"exited with code {exitcode}"
+    else:
+        how = "ended with a status that other code has collected"
+    return (
+        f"the job's worker process died {times} while running it; "
+        f"the last one (process {pid}) {how}" + _last_lines(stderr)
+    )
+
+
+def _last_lines(stderr: str) -> str:
+    if not stderr.strip():
+        return ""
+    indented = "\n".join("    " + line for line in stderr.splitlines())
+    return "\nIts last lines on standard error:\n" + indented
+
+
+def _hint(signal: str | None, killed_because: str | None, oom_suspected: bool) -> str | None:
+    if signal != "SIGKILL" or killed_because is not None:
+        return None
+    return _OOM_HINT if oom_suspected else _KILL_HINT

@@ -1,0 +1,88 @@
+"""How worker processes are started."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+from pp import _core
+from pp._errors import PPError
+
+# The variable that marks workers and all that they start.
+MARK = "PP_WORKER_MARK"
+
+# Libraries with thread pools of their own, by the variable that bounds each.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def inside_job() -> bool:
+    """Whether this process is a worker, or was started by one."""
+    return MARK in os.environ
+
+
+def usable_cpus() -> int:
+    """The number of processors that this process may use, at least 1.
+
+    Honours affinity, cgroup v1 and v2 quotas, and Python's own `-X cpu_count` and
+    `PYTHON_CPU_COUNT` (3.13 and later).
+    """
+    override = os.environ.get("PYTHON_CPU_COUNT", "")
+    wanted = sys._xoptions.get("cpu_count", override)
+    if isinstance(wanted, str) and wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return _core.available_cpus()
+
+
+def default_workers() -> int:
+    """How many workers "autodetect" means: one inside a job, else one per processor."""
+    return 1 if inside_job() else usable_cpus()
+
+
+def command() -> list[str]:
+    """The command that starts a worker with this interpreter."""
+    if not sys.executable:
+        raise PPError(
+            "cannot start workers: this interpreter does not know its own program "
+            "(sys.executable is empty), as happens where Python is embedded. Set "
+            "sys.executable to a Python program of the same version"
+        )
+    package = Path(__file__).resolve().parent
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    # -P: the directory of the started file must not shadow the client's modules.
+    script = str(package / "_worker" / "__main__.py")
+    return [sys.executable, *flags, "-P", script, str(package.parent)]
+
+
+def environment(workers: int) -> list[tuple[str, str]]:
+    """The variables that keep `workers` workers from starting too many threads.
+
+    What the user has set stays as it is.
+    """
+    threads = str(max(1, usable_cpus() // max(1, workers)))
+    return [(name, threads) for name in _THREAD_VARIABLES if name not in os.environ]
+
+
+def settings(proto: int) -> bytes:
+    """What a worker needs to know before its first job."""
+    return pickle.dumps(
+        {
+            "path": [entry for entry in sys.path if isinstance(entry, str)],
+            "argv": [str(word) for word in getattr(sys, "argv", [""])],
+            "proto": proto,
+        }
+    )

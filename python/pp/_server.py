@@ -1,0 +1,381 @@
+"""The server: submits jobs to worker processes."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import pickle
+import sys
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, NoReturn, TypeVar
+
+from pp import _core, _logging, _outcome, _processes
+from pp._callbacks import Callback, CallbackRunner
+from pp._core import Engine, Function, Group, Job
+from pp._errors import DestroyedServerError
+from pp._serialize.functions import FunctionPacker, PackedFunction
+from pp._serialize.values import dumps_args
+from pp._version import version
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("pp")
+
+# A bound on what "ncpus" may be, far above any machine; catches mistakes.
+_MOST_WORKERS = 100_000
+
+
+@dataclass
+class Statistics:
+    """What one node has done.
+
+    Attributes:
+        ncpus: its number of workers.
+        time: seconds that its finished jobs ran, together.
+        njobs: how many jobs it has finished.
+        rworker: always None; there for programs written for the classic.
+    """
+
+    ncpus: int
+    time: float = 0.0
+    njobs: int = 0
+    rworker: None = None
+
+
+class Server:
+    """Runs jobs in worker processes.
+
+    Args:
+        ncpus: how many workers to start on this machine; "autodetect" means one
+            per processor that this process may use (one, if the server is made
+            inside a job). 0 is allowed: jobs then wait until `set_ncpus`.
+        ppservers: names of nodes. This release runs jobs on this machine only and
+            warns if nodes are named.
+        secret: for connections to nodes; must be a string or None.
+        restart: whether each job gets a fresh worker process.
+        proto: the pickle protocol, 2 to `pickle.HIGHEST_PROTOCOL`. Default 5.
+        socket_timeout: for connections to nodes, in seconds.
+        errors: "raise": `job()` raises what the job raised. "print": it prints
+            the traceback and returns None, as the classic did.
+        max_worker_deaths: a job that took down this many workers fails with
+            `WorkerDied`. Default 3.
+        max_jobs_per_worker: a worker is replaced after this many jobs; None for
+            never. `restart=True` means 1.
+
+    Raises:
+        TypeError, ValueError: an argument has the wrong type or value.
+
+    A server can be used from any number of threads. `destroy` ends it, as does
+    leaving it as a context manager, or the end of the program.
+    """
+
+    default_port = 60000
+
+    def __init__(
+        self,
+        ncpus: int | Literal["autodetect"] = "autodetect",
+        ppservers: Iterable[str] = (),
+        secret: str | None = None,
+        restart: bool = False,
+        proto: int = 5,
+        socket_timeout: float = 3600,
+        *,
+        errors: Literal["raise", "print"] = "raise",
+        max_worker_deaths: int = 3,
+        max_jobs_per_worker: int | None = None,
+    ) -> None:
+        workers = _worker_count(ncpus)
+        _check_nodes(ppservers, secret)
+        _check_choices(proto, errors, max_worker_deaths, max_jobs_per_worker)
+        _logging.start()
+        _logger.info("Creating server instance (pp-%s)", version)
+        _logger.info("Running on Python %s %s", sys.version.split(" ")[0], sys.platform)
+        self.socket_timeout = socket_timeout
+        self.logger = _logger
+        self._proto = proto
+        self._ncpus = workers
+        self._created = time.time()
+        self._packer = FunctionPacker()
+        self._functions: weakref.WeakKeyDictionary[PackedFunction, Function] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._groups: dict[Hashable, Group] = {}
+        self._print_errors = errors == "print"
+        self._engine = Engine(
+            _processes.command(),
+            _processes.environment(workers),
+            _processes.settings(proto),
+            dumps=dumps_args,
+            on_failure=_outcome.print_failure if self._print_errors else _outcome.raise_failure,
+            protocol=proto,
+            max_worker_deaths=max_worker_deaths,
+            max_jobs_per_worker=1 if restart else max_jobs_per_worker,
+        )
+        self._callbacks = CallbackRunner(self._engine)
+        _live.add(self._engine)
+        weakref.finalize(self, self._callbacks.abandon)
+        self._engine.resize(workers)
+        _logger.info("pp local server started with %d workers", workers)
+
+    def submit(
+        self,
+        func: Callable[..., T],
+        args: Iterable[Any] = (),
+        depfuncs: Iterable[Callable[..., Any]] = (),
+        modules: Iterable[str] = (),
+        callback: Callable[..., object] | None = None,
+        callbackargs: Iterable[Any] = (),
+        group: Hashable = "default",
+        globals: dict[str, Any] | None = None,
+    ) -> Job[T]:
+        """Submits `func(*args)` to be run by a worker.
+
+        Args:
+            func: any callable. It is sent by value with the globals and closure
+                variables that it uses, as they are now, unless workers can
+                import it.
+            args: its arguments, a tuple or list.
+            depfuncs: functions and classes that `func` calls by name and that are
+                not among its own globals.
+            modules: modules that workers are to import and that `func` uses by
+                name: "math", "os.path", "from x import y" or "import x as y".
+            callback: called with `callbackargs` and the result when the job has
+                ended, once, in the client. A callback that raises is logged. The
+                callback of a job that fails is not called, or, with
+                `errors="print"`, called with None.
+            callbackargs: the callback's first arguments, a tuple or list.
+            group: a name for `wait`; anything hashable.
+            globals: a dictionary from which modules are imported and functions and
+                classes are sent along; usually `globals()`.
+
+        Returns:
+            The job. Call it for its result.
+
+        Raises:
+            SerializationError: something cannot be serialized; the message names
+                it and says where it sits.
+            DestroyedServerError: the server has been destroyed.
+            TypeError, ValueError: an argument has the wrong type or value.
+        """
+        if not callable(func):
+            raise TypeError(f"func must be callable, not {type(func).__name__!r}: {func!r:.100}")
+        args = args if type(args) is tuple else _as_tuple("args", args)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable or None, not {type(callback).__name__!r}")
+        callbackargs = _as_tuple("callbackargs", callbackargs)
+        if globals is not None and not isinstance(globals, dict):
+            raise TypeError(f"globals must be a dictionary, not {type(globals).__name__!r}")
+        if self._engine.destroyed:
+            _refuse_submission()
+        packed = self._packer.pack(
+            func,
+            _as_tuple("depfuncs", depfuncs),
+            _as_tuple("modules", modules),
+            globals,
+            self._proto,
+        )
+        function = self._functions.get(packed) or self._register(packed)
+        members = self._groups.get(group) or self._make_group(group)
+        if callback is None:
+            return self._engine.submit(function, args, members, None)
+        on_end = Callback(callback, callbackargs, on_failed_jobs=self._print_errors)
+        return self._callbacks.submit(function, args, members, on_end)
+
+    def wait(self, group: Hashable | None = None) -> None:
+        """Waits until all jobs of `group`, or all jobs if None, have ended and
+        their callbacks have run.
+
+        Raises:
+            DestroyedServerError: the server was destroyed while jobs were pending.
+        """
+        self._engine.check_process()
+        members = self._engine.all_jobs() if group is None else self._groups.get(group)
+        if members is None:
+            return
+        while True:
+            members.wait()
+            job = next(self._callbacks.pending(group), None)
+            if job is None:
+                return
+            job.wait()
+
+    def get_ncpus(self) -> int:
+        """The number of local workers, as last set."""
+        return self._ncpus
+
+    def set_ncpus(self, ncpus: int | Literal["autodetect"] = "autodetect") -> None:
+        """Sets the number of local workers.
+
+        More are used as soon as they have started. If there are to be fewer, busy
+        ones finish their jobs first. With 0, jobs wait until there are some again.
+
+        Raises:
+            TypeError, ValueError: `ncpus` is no number of workers.
+            DestroyedServerError: the server has been destroyed.
+        """
+        workers = _worker_count(ncpus)
+        self._engine.resize(workers)
+        self._ncpus = workers
+
+    def get_active_nodes(self) -> dict[str, int]:
+        """The nodes that run jobs: names to numbers of workers."""
+        return {"local": self._ncpus}
+
+    def get_stats(self) -> dict[str, Statistics]:
+        """What each node has done so far, by name."""
+        jobs, seconds = self._engine.totals()
+        return {"local": Statistics(self._ncpus, seconds, jobs)}
+
+    def print_stats(self) -> None:
+        """Prints what each node has done so far, as a table."""
+        stats = self.get_stats()
+        total = sum(node.njobs for node in stats.values())
+        print("Job execution statistics:")
+        print(" job count | % of all jobs | job time sum | time per job | job server")
+        for name, node in stats.items():
+            if node.njobs:
+                print(
+                    f"    {node.njobs:6d} |        {100.0 * node.njobs / total:6.2f} |"
+                    f"     {node.time:8.4f} |  {node.time / node.njobs:11.6f} | {name}"
+                )
+        print(f"Time elapsed since server creation {time.time() - self._created}")
+        print(f"{self._engine.all_jobs().pending} active tasks, {self._ncpus} cores")
+        print()
+
+    def destroy(self) -> None:
+        """Ends the server. Returns when no worker, nor anything that a worker has
+        started, is left.
+
+        Jobs that have not ended fail with `DestroyedServerError`; results of those
+        that have can still be asked for. A second call does nothing.
+        """
+        self._engine.destroy()
+        self._callbacks.join()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.destroy()
+
+    def __repr__(self) -> str:
+        state = "destroyed" if self._engine.destroyed else f"{self._ncpus} workers"
+        return f"<pp.Server, {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Server cannot be pickled or sent to a job; make a new one inside the job"
+        )
+
+    def _register(self, packed: PackedFunction) -> Function:
+        function = self._engine.function(packed.blob)
+        self._functions[packed] = function
+        return function
+
+    def _make_group(self, name: Hashable) -> Group:
+        # One even if two threads come at once.
+        return self._groups.setdefault(name, self._engine.group(name))
+
+
+def _worker_count(ncpus: object) -> int:
+    if ncpus == "autodetect":
+        return _processes.default_workers()
+    if not isinstance(ncpus, int):
+        raise TypeError(f'ncpus must be an int or "autodetect", not {ncpus!r:.100}')
+    if not 0 <= ncpus <= _MOST_WORKERS:
+        raise ValueError(f"ncpus must be between 0 and {_MOST_WORKERS}, not {ncpus}")
+    return int(ncpus)
+
+
+def _as_tuple(name: str, value: object) -> tuple[Any, ...]:
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    raise TypeError(
+        f"{name} must be a tuple or a list, not {type(value).__name__!r}; "
+        f"for a single one write {name}=(value,)"
+    )
+
+
+def _check_nodes(ppservers: object, secret: object) -> None:
+    nodes = _as_tuple("ppservers", ppservers)
+    for node in nodes:
+        if not isinstance(node, str):
+            raise TypeError(f"ppservers must hold strings, not {node!r:.100}")
+    if secret is not None and not isinstance(secret, str):
+        raise TypeError(f"secret must be a string or None, not {type(secret).__name__!r}")
+    if nodes:
+        warnings.warn(
+            f"nodes are not supported by this release: {', '.join(nodes)} will not be "
+            "used, jobs run on this machine only",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _check_choices(
+    proto: object, errors: object, max_worker_deaths: object, max_jobs_per_worker: object
+) -> None:
+    highest = pickle.HIGHEST_PROTOCOL
+    if not isinstance(proto, int):
+        raise TypeError(f"proto must be an int, not {type(proto).__name__!r}")
+    if not 0 <= proto <= highest:
+        raise ValueError(f"proto must be between 0 and {highest}, not {proto}")
+    if errors not in ("raise", "print"):
+        raise ValueError(f'errors must be "raise" or "print", not {errors!r}')
+    if not isinstance(max_worker_deaths, int):
+        raise TypeError(f"max_worker_deaths must be an int, not {max_worker_deaths!r:.100}")
+    if max_worker_deaths < 1:
+        raise ValueError(f"max_worker_deaths must be at least 1, not {max_worker_deaths}")
+    if max_jobs_per_worker is not None:
+        if not isinstance(max_jobs_per_worker, int):
+            raise TypeError(
+                f"max_jobs_per_worker must be an int or None, not {max_jobs_per_worker!r:.100}"
+            )
+        if max_jobs_per_worker < 1:
+            raise ValueError(f"max_jobs_per_worker must be at least 1, not {max_jobs_per_worker}")
+
+
+def _refuse_submission() -> NoReturn:
+    raise DestroyedServerError("cannot submit jobs: the server has been destroyed")
+
+
+_live: weakref.WeakSet[Engine] = weakref.WeakSet()
+_owner = os.getpid()
+
+
+def _end_all() -> None:
+    """At the end of the program: leaves no worker behind."""
+    if os.getpid() != _owner:
+        # A forked child has no part in its parent's servers.
+        return
+    for engine in list(_live):
+        engine.destroy()
+    _logging.stop()
+
+
+def _enter_child() -> None:
+    """In a forked child: its own servers are its own to end."""
+    global _owner
+    _core.after_fork_in_child()
+    _owner = os.getpid()
+    _live.clear()
+
+
+atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_core.before_fork,
+        after_in_parent=_core.after_fork_in_parent,
+        after_in_child=_enter_child,
+    )

@@ -1,0 +1,3 @@
+"""The version of this package."""
+
+version: str = "2.0.0a1"
