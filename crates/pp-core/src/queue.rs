@@ -59,6 +59,10 @@ impl Queue {
     pub(crate) fn pop(&mut self, job: JobId) {
         if self.fresh.front() == Some(&job) {
             self.fresh.pop_front();
+            if self.fresh.len() == self.dead {
+                self.fresh.clear();
+                self.dead = 0;
+            }
             let capacity = self.fresh.capacity();
             // Each time this frees three quarters, so it is paid for by the pops before.
             if capacity > SMALL && self.fresh.len() < capacity / 8 {
@@ -157,6 +161,15 @@ mod tests {
         );
         assert!(queue.is_bare());
         assert!(queue.fresh.capacity() <= SMALL);
+    }
+
+    #[test]
+    fn an_ended_job_at_the_end_leaves_with_the_last_live_one() {
+        let mut queue = Queue::default();
+        (0..5).for_each(|n| queue.push(id(n)));
+        queue.remove(id(4), |job| job != id(4));
+        assert_eq!(pop_all(&mut queue, |job| job != id(4)), [0, 1, 2, 3]);
+        assert!(queue.is_bare());
     }
 
     #[test]

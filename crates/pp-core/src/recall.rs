@@ -119,7 +119,8 @@ impl<J> Scheduler<J> {
     /// started and never will be there; else it runs, or has run.
     ///
     /// May come while effects are being polled. Ignored for jobs that were not asked
-    /// for, or have ended in the meantime.
+    /// for or have ended in the meantime, and for executors that are being killed:
+    /// what those hold comes back when they are gone.
     pub fn recall_answered(&mut self, executor: ExecutorId, job: JobId, recalled: bool, now: Time) {
         self.see(now);
         let Some(slot) = self.executors.slot(executor) else {

@@ -259,10 +259,18 @@ impl<J> Scheduler<J> {
             return false;
         };
         match *effect {
-            Effect::Send { job, .. } | Effect::Recall { job, .. } => self
-                .jobs
-                .get(job)
-                .is_some_and(|entry| entry.executor == slot),
+            Effect::Send { job, .. } => {
+                let entry = self.jobs.get(job);
+                entry.is_some_and(|entry| entry.executor == slot)
+            }
+            Effect::Recall { job, .. } => self.executors.get(slot).is_some_and(|holder| {
+                let held = holder
+                    .position(job)
+                    .and_then(|place| holder.held().get(place));
+                held.is_some_and(|held| {
+                    matches!(held.state, HeldState::Recalling | HeldState::Cancelling)
+                })
+            }),
             _ => true,
         }
     }

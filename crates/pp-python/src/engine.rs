@@ -159,7 +159,7 @@ impl Engine {
     }
 
     /// Waits up to `timeout` seconds for the end of a job with a callback: its
-    /// number, or None. Raises StopIteration once the engine is destroyed and all
+    /// number, or None. Raises `StopIteration` once the engine is destroyed and all
     /// were told.
     fn next_notice(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<u64>> {
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or_default();
@@ -181,7 +181,7 @@ impl Engine {
         self.inner.is_destroyed()
     }
 
-    /// Raises PPError in a process that was forked from the engine's.
+    /// Raises `PPError` in a process that was forked from the engine's.
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
         self.inner
             .check_process()
@@ -200,6 +200,10 @@ impl Engine {
             return pickling::dumps(args, self.protocol);
         }
         let py = args.py();
-        Ok(self.dumps.bind(py).call1((args, self.protocol))?.cast_into()?)
+        Ok(self
+            .dumps
+            .bind(py)
+            .call1((args, self.protocol))?
+            .cast_into()?)
     }
 }

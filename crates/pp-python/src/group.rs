@@ -30,7 +30,7 @@ impl Group {
         self.inner.pending()
     }
 
-    /// Blocks until none of its jobs is pending. Raises DestroyedServerError if
+    /// Blocks until none of its jobs is pending. Raises `DestroyedServerError` if
     /// the server was destroyed while some were.
     fn wait(&self, py: Python<'_>) -> PyResult<()> {
         if self.inner.pending() == 0 {

@@ -64,17 +64,17 @@ impl Job {
 #[pymethods]
 impl Job {
     /// Waits for the job and returns what its function returned, or raises what it
-    /// raised, or a JobError that says why it could not run to its end. What the
+    /// raised, or a `JobError` that says why it could not run to its end. What the
     /// job printed appears on standard output the first time.
     ///
     /// With `raw_result` true, returns the pickled pair (result, output) as bytes
     /// instead, and prints nothing.
     #[pyo3(signature = (raw_result=false))]
-    fn __call__(slf: &Bound<'_, Self>, raw_result: bool) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let job = slf.get();
+    fn __call__(this: &Bound<'_, Self>, raw_result: bool) -> PyResult<Py<PyAny>> {
+        let py = this.py();
+        let job = this.get();
         job.wait_for_end(py)?;
-        job.run_callback(slf)?;
+        job.run_callback(this)?;
         if raw_result {
             return job.raw(py);
         }
@@ -90,16 +90,16 @@ impl Job {
     }
 
     /// Waits until the job has ended and its callback has run. Raises
-    /// DestroyedServerError if the server was destroyed before; other failures are
+    /// `DestroyedServerError` if the server was destroyed before; other failures are
     /// for the call to raise.
-    fn wait(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let job = slf.get();
+    fn wait(this: &Bound<'_, Self>) -> PyResult<()> {
+        let py = this.py();
+        let job = this.get();
         job.wait_for_end(py)?;
         if let Some(Outcome::Failed(failure @ JobFailure::ServerDestroyed)) = job.inner.outcome() {
             return Err(PyErr::from_value(failure_to_python(py, failure)?));
         }
-        job.run_callback(slf)
+        job.run_callback(this)
     }
 
     /// Whether the job has ended and its callback, if any, has run.
@@ -140,7 +140,10 @@ impl Job {
             Some(Outcome::Unserializable(_) | Outcome::Failed(_)) => "failed",
         };
         let group = self.group.get().name.bind(py).repr()?;
-        Ok(format!("<pp.Job {} {state}, group {group}>", self.inner.number()))
+        Ok(format!(
+            "<pp.Job {} {state}, group {group}>",
+            self.inner.number()
+        ))
     }
 }
 
@@ -156,9 +159,9 @@ impl Job {
         Ok(())
     }
 
-    fn run_callback(&self, slf: &Bound<'_, Self>) -> PyResult<()> {
+    fn run_callback(&self, this: &Bound<'_, Self>) -> PyResult<()> {
         if let Some(callback) = &self.callback {
-            callback.bind(slf.py()).call_method1("run", (slf,))?;
+            callback.bind(this.py()).call_method1("run", (this,))?;
         }
         Ok(())
     }
@@ -203,7 +206,9 @@ impl Job {
         }
         self.printed.get_or_try_init(py, || {
             let output = PyBytes::new(py, report.output());
-            hooks(py)?.call_method1("print_output", (output,)).map(|_| ())
+            hooks(py)?
+                .call_method1("print_output", (output,))
+                .map(|_| ())
         })?;
         Ok(())
     }
@@ -216,9 +221,7 @@ impl Job {
             .ok_or_else(|| internal("a job was collected before its end"))?;
         let Outcome::Value(report) = outcome else {
             return match self.collect(py)? {
-                Collected::Raises(exception) => {
-                    Err(PyErr::from_value(exception.bind(py).clone()))
-                }
+                Collected::Raises(exception) => Err(PyErr::from_value(exception.bind(py).clone())),
                 Collected::Returns(value) => Ok(value.clone_ref(py)),
             };
         };

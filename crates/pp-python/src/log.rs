@@ -51,7 +51,7 @@ pub(crate) fn start_log(level: usize) {
 }
 
 /// Waits up to `timeout` seconds for a record: (level, text), or None if there is
-/// none yet. Raises StopIteration once the log is closed and empty.
+/// none yet. Raises `StopIteration` once the log is closed and empty.
 #[pyfunction]
 pub(crate) fn next_log(py: Python<'_>, timeout: f64) -> PyResult<Option<(usize, String)>> {
     let patience = Duration::try_from_secs_f64(timeout).unwrap_or_default();
@@ -114,7 +114,10 @@ impl Subscriber for Collector {
         QUEUE.changed.notify_one();
     }
 
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> tracing::subscriber::Interest {
+    fn register_callsite(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> tracing::subscriber::Interest {
         if metadata.target().starts_with("pp_") {
             // The wanted level may change at any time.
             tracing::subscriber::Interest::sometimes()

@@ -50,10 +50,7 @@ fn is_atom(value: &Bound<'_, PyAny>) -> bool {
 }
 
 /// `pickle.dumps(value, protocol)` for a plain value.
-pub(crate) fn dumps<'py>(
-    value: &Bound<'py, PyAny>,
-    protocol: u8,
-) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn dumps<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> PyResult<Bound<'py, PyBytes>> {
     let py = value.py();
     Ok(cached(py, &DUMPS, "dumps")?
         .call1((value, protocol))?

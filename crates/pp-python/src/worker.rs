@@ -209,11 +209,12 @@ impl<'py> Hooks<'py> {
 /// while no job runs have nobody to go to.
 fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
     loop {
-        match session.next().map_err(|error| failed(&error))? {
+        match session.take().map_err(|error| failed(&error))? {
             Next::Nothing => {}
             next => return Ok(next),
         }
-        py.detach(|| session.wait()).map_err(|error| failed(&error))?;
+        py.detach(|| session.wait())
+            .map_err(|error| failed(&error))?;
         ignore_interrupts(py)?;
     }
 }

@@ -14,6 +14,14 @@ impl Env {
         self.scheduler
             .check_invariants()
             .expect("the scheduler is sound");
+        for executor in std::mem::take(&mut self.condemned) {
+            let phase = self.workers[&executor].phase;
+            assert_eq!(
+                phase,
+                Phase::Dying,
+                "{executor} may still run a job that ended"
+            );
+        }
         self.check_places();
         self.check_idle();
         self.check_balance();
@@ -54,6 +62,7 @@ impl Env {
                 let worker = self.worker(executor, effect);
                 assert_ne!(worker.phase, Phase::Dying, "killed twice: {effect:?}");
                 worker.phase = Phase::Dying;
+                worker.asked.clear();
             }
             Effect::Forget { executor, function } => self.on_forget(executor, function, effect),
             Effect::End { job, data, ending } => self.on_end(job, data, ending),
@@ -129,9 +138,7 @@ impl Env {
     }
 
     fn on_forget(&mut self, executor: ExecutorId, function: FunctionId, effect: &Effect<u64>) {
-        let mut jobs = self.jobs.values();
-        let is_used =
-            jobs.any(|job| job.function == function && !matches!(job.place, Place::Ended(_)));
+        let is_used = self.jobs.values().any(|job| job.function == function);
         assert!(!is_used, "a live job uses it: {effect:?}");
         let worker = self.worker(executor, effect);
         assert!(
@@ -144,11 +151,9 @@ impl Env {
         let max_deaths = self.config.max_worker_deaths.get();
         let (failures, attempts) = (self.failures, self.config.start_attempts);
         let ready = self.wanted_and_ready();
-        let entry = self.jobs.get_mut(&job).expect("it was submitted");
-        assert!(
-            !matches!(entry.place, Place::Ended(_)),
-            "{job} ends twice: {ending:?}"
-        );
+        let before = self.ended.insert(job, Some(ending));
+        assert_eq!(before, None, "{job} ends twice: {ending:?}");
+        let entry = self.jobs.remove(&job).expect("it lives");
         assert_eq!(entry.data, data, "{job}");
         match ending {
             Ending::WorkerDied { deaths, executor } => {
@@ -164,13 +169,12 @@ impl Env {
             Ending::Destroyed => assert!(self.destroyed, "{job}"),
         }
         if let Place::With(executor) = entry.place {
-            // Its executor is killed, or (after a recall) does not hold it any more.
+            self.condemned.push(executor);
             let worker = self.workers.get_mut(&executor).expect("it holds jobs");
             worker.begun &= worker.held.first() != Some(&job);
             worker.held.retain(|&held| held != job);
             worker.asked.retain(|&asked| asked != job);
         }
-        self.jobs.get_mut(&job).expect("it is known").place = Place::Ended(Some(ending));
     }
 
     fn wanted_and_ready(&self) -> usize {
@@ -232,13 +236,13 @@ impl Env {
     /// Nobody idles for long while jobs wait behind others. Those that were asked for
     /// may be on their way.
     fn check_balance(&mut self) {
-        let cancelled = |job: &&JobId| !self.jobs[job].cancelled;
+        let wanted = |job: &&JobId| !self.jobs[job].cancelled;
         let asked = self
             .workers
             .values()
             .filter(|worker| worker.phase != Phase::Dying);
         let coming = asked
-            .flat_map(|worker| worker.asked.iter().filter(cancelled))
+            .flat_map(|worker| worker.asked.iter().filter(wanted))
             .count();
         let waiting = self.workers.values().any(|worker| {
             let later = worker.held.iter().skip(1);

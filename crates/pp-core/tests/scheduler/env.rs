@@ -55,8 +55,6 @@ pub(crate) struct Job {
 pub(crate) enum Place {
     Queue,
     With(ExecutorId),
-    /// Ended; `None` if by finishing.
-    Ended(Option<Ending>),
 }
 
 pub(crate) struct Env {
@@ -64,7 +62,10 @@ pub(crate) struct Env {
     pub(crate) config: Config,
     pub(crate) now: Time,
     pub(crate) workers: BTreeMap<ExecutorId, Worker>,
+    /// Live jobs.
     pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// How the others ended; `None` for those that finished.
+    pub(crate) ended: BTreeMap<JobId, Option<Ending>>,
     /// Recalls are answered while effects are polled, as with claims in shared
     /// memory; else by [`Env::answer`].
     pub(crate) answers_at_once: bool,
@@ -78,6 +79,9 @@ pub(crate) struct Env {
     /// Since when an executor has idled while another held jobs ahead.
     pub(crate) unbalanced_since: Option<Time>,
     pub(crate) started: u32,
+    pub(crate) submitted: u64,
+    /// Executors that held a job when it ended: they must be killed for it.
+    pub(crate) condemned: Vec<ExecutorId>,
 }
 
 pub(crate) fn us(micros: u64) -> Duration {
@@ -111,6 +115,9 @@ impl Env {
             now: Time::from_nanos(1_000_000),
             workers: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            submitted: 0,
+            condemned: Vec::new(),
             answers_at_once: true,
             destroyed: false,
             log: Vec::new(),
@@ -149,12 +156,14 @@ impl Env {
 
     pub(crate) fn submit(&mut self, function: FunctionId) -> JobId {
         self.somebody_asks();
-        let data = self.jobs.len() as u64;
+        let data = self.submitted;
+        self.submitted += 1;
         let job = self
             .scheduler
             .submit(function, data, self.now)
             .expect("it is not destroyed");
         let newest = self.jobs.last_key_value().map(|(&job, _)| job);
+        let newest = newest.max(self.ended.last_key_value().map(|(&job, _)| job));
         assert!(newest < Some(job), "{job} is not newer than {newest:?}");
         self.jobs.insert(
             job,
@@ -194,10 +203,10 @@ impl Env {
         let data = self
             .scheduler
             .job_finished(executor, job, run_time, self.now);
-        let entry = self.jobs.get_mut(&job).expect("it was submitted");
+        let entry = self.jobs.remove(&job).expect("it lives");
         assert_eq!(entry.place, Place::With(executor));
         assert_eq!(data, Some(entry.data), "{job} finished on {executor}");
-        entry.place = Place::Ended(None);
+        self.ended.insert(job, None);
         self.absorb();
         job
     }
@@ -210,10 +219,13 @@ impl Env {
     }
 
     pub(crate) fn cancel(&mut self, job: JobId) -> bool {
-        let live = !matches!(self.jobs[&job].place, Place::Ended(_));
-        self.jobs.get_mut(&job).expect("it was submitted").cancelled = true;
+        let entry = self.jobs.get_mut(&job);
+        let is_live = entry.is_some();
+        if let Some(entry) = entry {
+            entry.cancelled = true;
+        }
         let accepted = self.scheduler.cancel(job, self.now);
-        assert_eq!(accepted, live, "cancelling {job}");
+        assert_eq!(accepted, is_live, "cancelling {job}");
         self.absorb();
         accepted
     }
@@ -242,7 +254,7 @@ impl Env {
             worker.held.remove(place);
             worker.given -= 1;
             worker.ever_asked.remove(&job);
-            let entry = self.jobs.get_mut(&job).expect("it was submitted");
+            let entry = self.jobs.get_mut(&job).expect("it lives");
             entry.place = Place::Queue;
             entry.returned = true;
             if !entry.cancelled {
@@ -301,7 +313,7 @@ impl Env {
             started
         };
         for &job in &worker.held {
-            let entry = self.jobs.get_mut(&job).expect("it was submitted");
+            let entry = self.jobs.get_mut(&job).expect("it lives");
             entry.deaths += u32::from(charged.contains(&job));
             entry.place = Place::Queue;
             entry.returned = true;
@@ -398,10 +410,8 @@ impl Env {
     }
 
     pub(crate) fn ending(&self, job: JobId) -> Option<Ending> {
-        match self.place(job) {
-            Place::Ended(ending) => ending,
-            place => panic!("{job} has not ended: {place:?}"),
-        }
+        let ending = self.ended.get(&job);
+        *ending.unwrap_or_else(|| panic!("{job} has not ended: {:?}", self.place(job)))
     }
 
     pub(crate) fn in_phase(&self, phase: Phase) -> Vec<ExecutorId> {

@@ -1,8 +1,9 @@
 //! Random events, and how a random run ends.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use pp_core::{Config, ExecutorId, ExecutorState, JobId, WindowConfig};
+use pp_core::{Config, ExecutorId, ExecutorState, FunctionId, JobId, WindowConfig};
 
 use crate::env::{Env, Phase, Place, function, us};
 use crate::rng::Rng;
@@ -18,7 +19,7 @@ pub(crate) enum Op {
     Begin(u8),
     Finish {
         worker: u8,
-        micros: u32,
+        number: u32,
     },
     Ready {
         worker: u8,
@@ -55,29 +56,26 @@ impl Op {
         let number = u32::try_from(rng.next() >> 32).expect("it fits");
         let job = u16::try_from(number >> 16).expect("it fits");
         match kind {
-            0..60 => Self::Submit {
+            0..52 => Self::Submit {
                 function: worker,
                 count: credit,
             },
-            60..80 => Self::Begin(worker),
-            80..155 => Self::Finish {
-                worker,
-                micros: number,
-            },
-            155..175 => Self::Ready { worker, credit },
-            175..182 => Self::FailStart(worker),
-            182..195 => Self::Die {
+            52..72 => Self::Begin(worker),
+            72..160 => Self::Finish { worker, number },
+            160..182 => Self::Ready { worker, credit },
+            182..186 => Self::FailStart(worker),
+            186..194 => Self::Die {
                 worker,
                 begin: credit % 4 != 0,
             },
-            195..202 => Self::Exit(worker),
-            202..208 => Self::Resize(worker),
-            208..218 => Self::Cancel(job),
-            218..232 => Self::Answer(worker),
-            232..236 => Self::Credit { worker, credit },
-            236..246 => Self::Advance(number),
-            246..250 => Self::Forget(worker),
-            250..255 => Self::Nonsense { worker, job },
+            194..201 => Self::Exit(worker),
+            201..205 => Self::Resize(worker),
+            205..213 => Self::Cancel(job),
+            213..227 => Self::Answer(worker),
+            227..231 => Self::Credit { worker, credit },
+            231..244 => Self::Advance(number),
+            244..249 => Self::Forget(worker),
+            249..255 => Self::Nonsense { worker, job },
             255 if number % 64 == 0 => Self::Destroy,
             255 => Self::Advance(number),
         }
@@ -87,10 +85,10 @@ impl Op {
 /// Settings with small limits, so that random runs reach them.
 pub(crate) fn random_config(rng: &mut Rng) -> Config {
     let mut small = |limit| u32::try_from(rng.below(limit)).expect("it fits");
-    let (deaths, jobs, attempts, ahead) = (small(3), small(8), small(4), small(12));
+    let (deaths, jobs, attempts, ahead) = (small(3), small(10), small(4), small(24));
     Config {
         max_worker_deaths: NonZeroU32::MIN.saturating_add(deaths),
-        jobs_per_executor: NonZeroU32::new(jobs).filter(|jobs| jobs.get() < 5),
+        jobs_per_executor: NonZeroU32::new(jobs).filter(|jobs| jobs.get() < 4),
         start_attempts: attempts,
         window: WindowConfig {
             max_ahead: ahead,
@@ -100,9 +98,23 @@ pub(crate) fn random_config(rng: &mut Rng) -> Config {
     }
 }
 
-/// Run times from nothing to a quarter of a second, all magnitudes alike.
-fn run_time(number: u32) -> std::time::Duration {
-    us(u64::from(number >> 14) >> (number % 18))
+/// Functions, by how long their jobs take as a rule in nanoseconds. They are known
+/// to err.
+const FUNCTIONS: [u64; 5] = [800, 15_000, 250_000, 6_000_000, 90_000_000];
+
+/// Mostly about what is usual for the function, and sometimes anything up to 65 ms.
+fn run_time(name: FunctionId, number: u32) -> Duration {
+    let usual = FUNCTIONS[usize::try_from(name.as_u64()).expect("it is small")];
+    let part = u64::from(number >> 8 & 0xFF);
+    match number % 16 {
+        0 => some_time(number),
+        _ => Duration::from_nanos(usual / 2 + usual * part / 256),
+    }
+}
+
+/// From nothing to 65 ms, all magnitudes alike.
+fn some_time(number: u32) -> Duration {
+    us(u64::from(number >> 16) >> (number / 16 % 17))
 }
 
 fn choose<T: Copy>(from: &[T], number: usize) -> Option<T> {
@@ -122,9 +134,10 @@ impl Env {
                     self.begin(executor);
                 }
             }
-            Op::Finish { worker, micros } => {
+            Op::Finish { worker, number } => {
                 if let Some(executor) = self.pick(worker, Phase::Ready, true) {
-                    self.run(executor, run_time(micros));
+                    let name = self.jobs[&self.held(executor)[0]].function;
+                    self.run(executor, run_time(name, number));
                 }
             }
             Op::Ready { worker, credit } => {
@@ -148,12 +161,7 @@ impl Env {
                     self.resize(u32::from(workers % 6));
                 }
             }
-            Op::Cancel(job) => {
-                let jobs: Vec<_> = self.jobs.keys().rev().take(200).copied().collect();
-                if let Some(job) = choose(&jobs, usize::from(job)) {
-                    self.cancel(job);
-                }
-            }
+            Op::Cancel(job) => self.cancel_some(usize::from(job)),
             Op::Answer(worker) => {
                 if let Some(executor) = choose(&self.being_asked(), usize::from(worker)) {
                     self.answer(executor);
@@ -164,7 +172,7 @@ impl Env {
                     self.credit(executor, u32::from(credit % 16));
                 }
             }
-            Op::Advance(number) => self.advance(run_time(number)),
+            Op::Advance(number) => self.advance(some_time(number)),
             Op::Forget(name) => self.forget_some(name),
             Op::Nonsense { worker, job } => self.talk_nonsense(worker, job),
             Op::Destroy => self.destroy(),
@@ -175,8 +183,31 @@ impl Env {
         if self.destroyed {
             let refused = self.scheduler.submit(function(1), 77, self.now);
             assert_eq!(refused.expect_err("it is destroyed").data, 77);
-        } else {
-            self.submit_many(function(u64::from(name % 5)), usize::from(count % 8));
+            return;
+        }
+        let limit = [2, 5, 12, 50][usize::from(count) % 4];
+        if self.jobs.len() < limit {
+            self.submit_many(function(u64::from(name % 5)), usize::from(count / 4 % 8));
+        }
+    }
+
+    /// Cancels any job, or one that runs, or one that has ended.
+    fn cancel_some(&mut self, number: usize) {
+        let mut jobs: Vec<_> = match number % 3 {
+            0 => self.jobs.keys().copied().collect(),
+            1 => self
+                .workers
+                .values()
+                .flat_map(|worker| worker.held.clone())
+                .collect(),
+            _ => {
+                let begun = self.workers.values().filter(|worker| worker.begun);
+                begun.map(|worker| worker.held[0]).collect()
+            }
+        };
+        jobs.extend(self.ended.keys().next_back());
+        if let Some(job) = choose(&jobs, number / 3) {
+            self.cancel(job);
         }
     }
 
@@ -194,10 +225,7 @@ impl Env {
     fn forget_some(&mut self, name: u8) {
         let name = function(u64::from(name % 5));
         let in_use = self.scheduler.function_in_use(name);
-        let live = self
-            .jobs
-            .values()
-            .filter(|job| job.function == name && !matches!(job.place, Place::Ended(_)));
+        let live = self.jobs.values().filter(|job| job.function == name);
         assert_eq!(in_use, live.count());
         let is_forgotten = self.forget(name);
         assert!(!(is_forgotten && in_use > 0));
@@ -206,11 +234,9 @@ impl Env {
     /// Events that do not fit must change nothing.
     fn talk_nonsense(&mut self, worker: u8, job: u16) {
         let before = (self.scheduler.queued(), self.scheduler.outstanding());
-        let job = choose(
-            &self.jobs.keys().copied().collect::<Vec<_>>(),
-            usize::from(job),
-        )
-        .unwrap_or(JobId::from_u64(u64::MAX));
+        let ended = self.ended.keys().rev().take(20);
+        let jobs: Vec<_> = self.jobs.keys().chain(ended).copied().collect();
+        let job = choose(&jobs, usize::from(job)).unwrap_or(JobId::from_u64(u64::MAX));
         let known = choose(
             &self.workers.keys().copied().collect::<Vec<_>>(),
             usize::from(worker),
@@ -269,11 +295,7 @@ impl Env {
         if !self.destroyed {
             self.resize(2);
         }
-        while self
-            .jobs
-            .values()
-            .any(|job| !matches!(job.place, Place::Ended(_)))
-        {
+        while !self.jobs.is_empty() {
             self.step_to_the_end();
         }
         self.advance(us(1_000_000));

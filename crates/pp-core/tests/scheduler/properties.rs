@@ -11,7 +11,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => any::<(u8, u8)>().prop_map(|(function, count)| Op::Submit { function, count }),
         4 => any::<u8>().prop_map(Op::Begin),
-        14 => any::<(u8, u32)>().prop_map(|(worker, micros)| Op::Finish { worker, micros }),
+        14 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Finish { worker, number }),
         5 => any::<(u8, u8)>().prop_map(|(worker, credit)| Op::Ready { worker, credit }),
         2 => any::<u8>().prop_map(Op::FailStart),
         3 => any::<(u8, bool)>().prop_map(|(worker, begin)| Op::Die { worker, begin }),
@@ -66,7 +66,7 @@ fn random_walk() {
     };
     let seeds = match number("PP_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("PP_WALKS").unwrap_or(60),
+        None => 0..number("PP_WALKS").unwrap_or(100),
     };
     for seed in seeds {
         println!("PP_SEED={seed}");

@@ -5,10 +5,10 @@
 
 use std::io::{self, Read, Write};
 
-#[cfg(unix)]
-pub(crate) use mio::net::UnixStream as ParentStream;
 #[cfg(windows)]
 pub(crate) use mio::net::TcpStream as ParentStream;
+#[cfg(unix)]
+pub(crate) use mio::net::UnixStream as ParentStream;
 
 #[cfg(windows)]
 pub(crate) use std::net::TcpStream as WorkerStream;
@@ -33,13 +33,25 @@ pub enum BellLost {
 #[derive(Debug)]
 pub(crate) struct ParentBell {
     stream: ParentStream,
+    /// A second connection on which nothing is ever sent: where a hang-up cannot be
+    /// waited for beside a reader, the watchdog reads this one.
+    #[cfg(windows)]
+    _life_line: WorkerStream,
 }
 
 impl ParentBell {
+    #[cfg(unix)]
     pub(crate) fn new(stream: ParentStream) -> Self {
-        #[cfg(unix)]
         crate::fork::close_in_children(&stream);
         Self { stream }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn new(stream: ParentStream, life_line: WorkerStream) -> Self {
+        Self {
+            stream,
+            _life_line: life_line,
+        }
     }
 
     /// What the poll watches.
@@ -79,18 +91,34 @@ impl Drop for ParentBell {
 #[derive(Debug)]
 pub(crate) struct WorkerBell {
     stream: WorkerStream,
+    #[cfg(windows)]
+    life_line: WorkerStream,
     identity: Identity,
 }
 
 impl WorkerBell {
+    #[cfg(unix)]
     pub(crate) fn new(stream: WorkerStream) -> io::Result<Self> {
         let identity = Identity::of(&stream)?;
         Ok(Self { stream, identity })
     }
 
+    #[cfg(windows)]
+    pub(crate) fn new(stream: WorkerStream, life_line: WorkerStream) -> io::Result<Self> {
+        let identity = Identity::of(&stream)?;
+        Ok(Self {
+            stream,
+            life_line,
+            identity,
+        })
+    }
+
     /// A handle to a socket that ends with the client, for the watchdog.
     pub(crate) fn life_line(&self) -> io::Result<WorkerStream> {
-        self.stream.try_clone()
+        #[cfg(unix)]
+        return self.stream.try_clone();
+        #[cfg(windows)]
+        return self.life_line.try_clone();
     }
 
     /// Wakes the client.

@@ -61,6 +61,7 @@ mod unix {
         }
 
         /// Completes the line once the worker runs.
+        #[allow(clippy::unnecessary_wraps)] // it can fail on Windows
         pub(crate) fn accept(
             self,
             _stdin: Option<ChildStdin>,
@@ -191,14 +192,21 @@ mod windows {
             if let Some(mut stdin) = stdin {
                 writeln!(stdin, "{port} {token} {}", self.path.display())?;
             }
+            let bell = self.connection(ended)?;
+            let life_line = self.connection(ended)?;
+            bell.set_nonblocking(true)?;
+            let bell = ParentBell::new(mio::net::TcpStream::from_std(bell), life_line);
+            Ok((bell, self.segment))
+        }
+
+        /// The worker's next connection; strangers are turned away.
+        fn connection(&self, ended: &dyn Fn() -> bool) -> io::Result<TcpStream> {
             let deadline = Instant::now() + CONNECT_TIME;
             while Instant::now() < deadline {
                 match self.listener.accept() {
                     Ok((stream, _)) if self.knows_token(&stream) => {
                         stream.set_nodelay(true)?;
-                        stream.set_nonblocking(true)?;
-                        let bell = ParentBell::new(mio::net::TcpStream::from_std(stream));
-                        return Ok((bell, self.segment));
+                        return Ok(stream);
                     }
                     Ok(_) => {}
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -243,12 +251,18 @@ mod windows {
             .collect();
         // Before the token goes out: afterwards the client lets go of the file.
         let file = Backing::open_named(&path, false)?;
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_nodelay(true)?;
-        stream.write_all(&token)?;
+        let bell = connect(port, &token)?;
+        let life_line = connect(port, &token)?;
         Ok((
-            WorkerBell::new(stream)?,
+            WorkerBell::new(bell, life_line)?,
             Segment::map(&file, SEGMENT_LEN)?,
         ))
+    }
+
+    fn connect(port: u16, token: &[u8]) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.write_all(token)?;
+        Ok(stream)
     }
 }

@@ -288,7 +288,9 @@ impl Parts<'_> {
         body: Payload<'_>,
     ) -> Result<Option<Received>, LineError> {
         let index = self.held.iter().position(|&(held, _)| held == job);
-        let index = index.ok_or(LineError::Unexpected("result of a job that it does not have"))?;
+        let index = index.ok_or(LineError::Unexpected(
+            "result of a job that it does not have",
+        ))?;
         if let Some(whole) = body.whole() {
             self.held.remove(index);
             let bytes = Bytes::copy_from_slice(whole);
@@ -301,11 +303,7 @@ impl Parts<'_> {
         Ok(None)
     }
 
-    fn take_more(
-        &mut self,
-        stream: Stream,
-        bytes: &[u8],
-    ) -> Result<Option<Received>, LineError> {
+    fn take_more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Received>, LineError> {
         let complete = self
             .assembler
             .more(stream, bytes)

@@ -52,8 +52,15 @@ pub enum Next {
 #[derive(Debug)]
 enum Begun {
     Configure,
-    Function { function: u64, digest: Digest },
-    Job { job: u64, ticket: u64, function: u64 },
+    Function {
+        function: u64,
+        digest: Digest,
+    },
+    Job {
+        job: u64,
+        ticket: u64,
+        function: u64,
+    },
 }
 
 /// The worker's end: receives functions and jobs, sends results.
@@ -163,7 +170,7 @@ impl WorkerChannel {
 
     /// What the client wants next. A job is claimed before it is returned; one that
     /// was recalled is skipped.
-    pub(crate) fn next(&mut self) -> Result<Next, LineError> {
+    pub(crate) fn take(&mut self) -> Result<Next, LineError> {
         loop {
             if self.decoded == self.gulp.len() && !self.refill()? {
                 return Ok(Next::Nothing);
@@ -264,7 +271,7 @@ impl Parts<'_> {
         payload: Payload<'_>,
     ) -> Result<Option<Next>, LineError> {
         if let Some(whole) = payload.whole() {
-            return Ok(self.complete(begun, Bytes::copy_from_slice(whole)));
+            return Ok(self.complete(&begun, Bytes::copy_from_slice(whole)));
         }
         self.assembler
             .begin(stream, payload)
@@ -285,11 +292,11 @@ impl Parts<'_> {
             .begun
             .remove(&stream)
             .ok_or(LineError::Unexpected("end of a payload"))?;
-        Ok(self.complete(begun, bytes))
+        Ok(self.complete(&begun, bytes))
     }
 
-    fn complete(&self, begun: Begun, bytes: Bytes) -> Option<Next> {
-        match begun {
+    fn complete(&self, begun: &Begun, bytes: Bytes) -> Option<Next> {
+        match *begun {
             Begun::Configure => Some(Next::Configure(bytes)),
             Begun::Function { function, digest } => Some(Next::Function {
                 function,

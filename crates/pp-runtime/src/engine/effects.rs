@@ -71,7 +71,10 @@ impl Shared {
         let Some(deadline) = state.scheduler.next_deadline().map(|t| state.instant(t)) else {
             return;
         };
-        if state.io_sleeps_until.is_none_or(|planned| deadline < planned) {
+        if state
+            .io_sleeps_until
+            .is_none_or(|planned| deadline < planned)
+        {
             state.io_sleeps_until = Some(deadline);
             self.wake_io();
         }

@@ -26,9 +26,9 @@ impl WorkerEvents {
     }
 
     fn gone(&self, state: &mut State, ended: impl FnOnce(&mut State, Stage)) {
-        let stage = state.workers.get(&self.id).map(|w| w.stage);
-        if let Some(stage) = stage {
-            ended(state, stage);
+        let reached = state.workers.get(&self.id).map(|w| w.stage);
+        if let Some(reached) = reached {
+            ended(state, reached);
         }
         if let Some(worker) = state.workers.remove(&self.id) {
             deregister(&self.shared, worker);
@@ -63,7 +63,11 @@ impl KeeperEvents for WorkerEvents {
             process.kill(&reason);
         }
         channel.ring_if_asleep();
-        tracing::debug!(worker = self.id.as_u64(), pid = process.pid(), "worker started");
+        tracing::debug!(
+            worker = self.id.as_u64(),
+            pid = process.pid(),
+            "worker started"
+        );
         worker.line = Some(Line {
             process,
             channel,
@@ -110,16 +114,16 @@ impl KeeperEvents for WorkerEvents {
         self.shared.take_in(&mut state, self.id);
         let exit = Arc::new(exit);
         state.last_exit = Some(Arc::clone(&exit));
-        self.gone(&mut state, |state, stage| {
-            report(state, self.id, stage, &exit);
+        self.gone(&mut state, |state, reached| {
+            report(state, self.id, reached, &exit);
         });
     }
 }
 
 /// Tells log and scheduler of a worker's end.
-fn report(state: &mut State, id: ExecutorId, stage: Stage, exit: &Exit) {
+fn report(state: &mut State, id: ExecutorId, reached: Stage, exit: &Exit) {
     let now = state.now();
-    match stage {
+    match reached {
         Stage::Leaving => {
             tracing::debug!(worker = id.as_u64(), %exit, "worker left");
             state.scheduler.executor_exited(id, now);

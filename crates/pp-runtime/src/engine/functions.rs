@@ -16,7 +16,6 @@ const KEPT_BYTES: usize = 64 << 20;
 /// when millions of jobs hold theirs.
 const LOOKS: usize = 16;
 
-
 /// A serialized function.
 #[derive(Debug)]
 pub struct Function {

@@ -71,13 +71,7 @@ fn become_ready(state: &mut State, id: ExecutorId, credit: u32) -> Result<(), Li
     Ok(())
 }
 
-fn finish(
-    state: &mut State,
-    id: ExecutorId,
-    job: JobId,
-    run_time: Duration,
-    outcome: Outcome,
-) {
+fn finish(state: &mut State, id: ExecutorId, job: JobId, run_time: Duration, outcome: Outcome) {
     let now = state.now();
     let data = state.scheduler.job_finished(id, job, run_time, now);
     // A job that was cancelled meanwhile has ended already.

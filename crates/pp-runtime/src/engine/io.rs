@@ -98,14 +98,14 @@ fn answer_bell(state: &mut State, token: usize) {
 /// When patience with `worker` ends, if it is being waited for.
 fn patience_ends(state: &State, worker: &Worker) -> Option<Instant> {
     let config = &state.config;
-    let stage = match worker.stage {
+    let phase = match worker.stage {
         Stage::Starting => Some(worker.since + config.start_patience),
         Stage::Leaving => Some(worker.since + config.leave_patience),
         Stage::Ready => None,
     };
     let stopped = worker.stopped.map(|since| since + config.stop_patience);
     let hung_up = worker.hung_up.map(|since| since + HANG_UP_PATIENCE);
-    stage.into_iter().chain(stopped).chain(hung_up).min()
+    phase.into_iter().chain(stopped).chain(hung_up).min()
 }
 
 /// Does what is due.

@@ -30,7 +30,9 @@ pub(super) struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("mark", &self.mark).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("mark", &self.mark)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,7 +79,11 @@ impl Shared {
     pub(super) fn wait_for_workers(&self, deadline: Instant) {
         let mut state = self.lock();
         while !state.workers.is_empty() {
-            if self.worker_gone.wait_until(&mut state, deadline).timed_out() {
+            if self
+                .worker_gone
+                .wait_until(&mut state, deadline)
+                .timed_out()
+            {
                 let pids = state.pids();
                 tracing::error!(?pids, "worker processes cannot be killed");
                 state.workers.clear();

@@ -171,4 +171,3 @@ impl State {
             .unwrap_or_default()
     }
 }
-

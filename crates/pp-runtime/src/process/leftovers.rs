@@ -62,8 +62,7 @@ fn kill_round(mark: &[u8]) -> usize {
 /// What may not be read belongs to somebody else.
 #[cfg(target_os = "linux")]
 fn carries(proc_entry: &std::path::Path, mark: &[u8]) -> bool {
-    std::fs::read(proc_entry.join("environ"))
-        .is_ok_and(|environment| contains(&environment, mark))
+    std::fs::read(proc_entry.join("environ")).is_ok_and(|environment| contains(&environment, mark))
 }
 
 #[cfg(target_os = "linux")]

@@ -218,7 +218,9 @@ mod tests {
             .word(Layout::DOWN.tail)
             .store(u64::MAX, Ordering::Relaxed);
         assert!(consumer.waiting().is_err());
-        segment.word(Layout::DOWN.head).store(Layout::DOWN.len as u64 + 5, Ordering::Relaxed);
+        segment
+            .word(Layout::DOWN.head)
+            .store(Layout::DOWN.len as u64 + 5, Ordering::Relaxed);
         let error = producer
             .put(&vec![0; Layout::DOWN.len])
             .and_then(|_| producer.put(&[0]));
@@ -244,7 +246,7 @@ mod tests {
                     continue;
                 }
                 for &byte in &buffer {
-                    assert_eq!(byte, (seen % 251) as u8);
+                    assert_eq!(usize::from(byte), seen % 251);
                     seen += 1;
                 }
                 if consumer.producer_needs_bell() {
@@ -252,7 +254,7 @@ mod tests {
                 }
             }
         });
-        let source: Vec<u8> = (0..total).map(|i| (i % 251) as u8).collect();
+        let source: Vec<u8> = (0..251u8).cycle().take(total).collect();
         let mut sent = 0;
         while sent < total {
             let end = total.min(sent + 1 + (sent * 31) % 70_000);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 pub use pp_proto::Status;
 
-use crate::channel::{LineError, WorkerChannel, join};
 pub use crate::channel::Next;
+use crate::channel::{LineError, WorkerChannel, join};
 
 /// How many jobs a worker holds at the most. Below the number of claim words, far
 /// above what is ever sent ahead.
@@ -62,8 +62,8 @@ impl Session {
     }
 
     /// What is to be done next; [`Next::Nothing`] if nothing has come yet.
-    pub fn next(&mut self) -> Result<Next, SessionError> {
-        Ok(self.channel.next()?)
+    pub fn take(&mut self) -> Result<Next, SessionError> {
+        Ok(self.channel.take()?)
     }
 
     /// Waits for something to do. May return early, for a signal.
@@ -94,9 +94,7 @@ impl Session {
         output_len: u64,
     ) -> Result<bool, SessionError> {
         let run_ns = u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX);
-        Ok(self
-            .channel
-            .answer(job, status, run_ns, body, output_len)?)
+        Ok(self.channel.answer(job, status, run_ns, body, output_len)?)
     }
 
     /// Waits for room and writes on; whether all is written.
