@@ -211,6 +211,7 @@ impl ParentChannel {
         result?;
         if self.outgoing.is_waiting() {
             self.outgoing.push()?;
+            self.ring_if_asleep();
         }
         Ok(())
     }
