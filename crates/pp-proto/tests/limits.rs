@@ -220,3 +220,14 @@ fn a_fault_keeps_the_end_of_its_text_and_whole_characters() {
         FromExecutor::Fault { text: "short" }
     );
 }
+
+#[test]
+fn a_frame_that_was_lent_is_not_waited_for() {
+    let stream = frame(100);
+    let mut decoder = FrameDecoder::new(FRAME_MAX);
+    let (mut first, mut second) = stream.split_at(50);
+    assert_eq!(decoder.next(&mut first), Ok(None));
+    assert_eq!(decoder.buffered(), 50);
+    assert!(decoder.next(&mut second).unwrap().is_some());
+    assert_eq!((decoder.buffered(), decoder.finish()), (0, Ok(())));
+}

@@ -155,7 +155,9 @@ impl Job {
         self.engine
             .check_process()
             .map_err(|error| crate::errors::engine_error(py, &error))?;
-        wait_with_signals(py, None, |patience| self.inner.wait(patience))?;
+        wait_with_signals(py, None, |patience| {
+            self.engine.wait_for(&self.inner, patience)
+        })?;
         Ok(())
     }
 

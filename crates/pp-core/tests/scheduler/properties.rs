@@ -66,7 +66,7 @@ fn random_walk() {
     };
     let seeds = match number("PP_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("PP_WALKS").unwrap_or(100),
+        None => 0..number("PP_WALKS").unwrap_or(40),
     };
     for seed in seeds {
         println!("PP_SEED={seed}");

@@ -1,1 +1,185 @@
-//! starting
+//! Executors that do not start, or die before they do anything.
+
+use pp_core::{Config, Ending};
+
+use crate::env::{Env, F, Phase, fresh_process_per_job, ms, us};
+
+/// Lets starts fail, with pauses, until no more are tried; gives how many were.
+fn fail_all(env: &mut Env) -> u32 {
+    let mut failed = 0;
+    for _ in 0..100 {
+        for executor in env.in_phase(Phase::Starting) {
+            env.fail_start(executor);
+            failed += 1;
+        }
+        env.advance(ms(100));
+    }
+    failed
+}
+
+#[test]
+fn a_broken_environment_fails_all_jobs_and_is_left_alone() {
+    let mut env = Env::new(Config::default());
+    env.resize(1);
+    let jobs = env.submit_many(F, 3);
+    assert_eq!(fail_all(&mut env), 3);
+    for job in jobs {
+        assert_eq!(env.ending(job), Some(Ending::StartFailed { attempts: 3 }));
+    }
+    assert!(env.scheduler.is_empty());
+    assert_eq!(
+        env.scheduler.next_deadline(),
+        None,
+        "nothing is tried any more"
+    );
+}
+
+#[test]
+fn the_next_submit_tries_again() {
+    let mut env = Env::new(Config::default());
+    env.resize(8);
+    env.submit(F);
+    fail_all(&mut env);
+    let job = env.submit(F);
+    assert_eq!(
+        env.in_phase(Phase::Starting).len(),
+        3,
+        "no more than may fail"
+    );
+    assert_eq!(fail_all(&mut env), 3);
+    assert_eq!(env.ending(job), Some(Ending::StartFailed { attempts: 3 }));
+    // And when it works again, all is well.
+    let job = env.submit(F);
+    let ready = env.make_ready();
+    let holder = *ready.iter().find(|&&id| env.held(id) == [job]).unwrap();
+    env.run(holder, us(5));
+    env.make_ready();
+    assert_eq!(env.in_phase(Phase::Ready).len(), 8);
+}
+
+#[test]
+fn the_next_resize_tries_again() {
+    let mut env = Env::new(Config::default());
+    env.resize(2);
+    fail_all(&mut env);
+    env.resize(2);
+    assert_eq!(env.in_phase(Phase::Starting).len(), 2);
+}
+
+#[test]
+fn nobody_gives_up_while_others_are_starting() {
+    let mut env = Env::new(Config::default());
+    env.resize(6);
+    let job = env.submit(F);
+    let starting = env.in_phase(Phase::Starting);
+    for &executor in &starting[..5] {
+        env.fail_start(executor);
+    }
+    env.become_ready(starting[5], 10);
+    assert_eq!(env.held(starting[5]), [job]);
+}
+
+#[test]
+fn with_another_one_ready_it_is_tried_for_ever_and_ever_more_rarely() {
+    let (mut env, _) = Env::ready(1);
+    env.resize(2);
+    assert_eq!(
+        fail_all(&mut env),
+        9,
+        "in ten seconds: at 0, 0, 0.05, 0.15, ... 5, 10"
+    );
+    env.make_ready();
+    // It works again: the pauses begin from anew.
+    env.measure(F, us(5));
+    let victim = env.in_phase(Phase::Ready)[0];
+    env.die(victim);
+    assert_eq!(env.in_phase(Phase::Starting).len(), 1);
+}
+
+#[test]
+fn when_the_last_ready_one_dies_it_is_tried_at_once() {
+    let (mut env, workers) = Env::ready(1);
+    env.measure(F, us(5));
+    env.resize(2);
+    fail_all(&mut env);
+    let job = env.submit(F);
+    env.begin(workers[0]);
+    // It may have been asked to wait for seconds; now nobody is left.
+    env.die(workers[0]);
+    let fresh = env.make_ready();
+    assert!(!fresh.is_empty());
+    assert_eq!(env.run(fresh[0], us(5)), job);
+}
+
+#[test]
+fn executors_that_die_idle_count_as_not_started() {
+    let mut env = Env::new(Config::default());
+    env.resize(1);
+    for _ in 0..3 {
+        env.make_ready();
+        let executor = env.in_phase(Phase::Ready)[0];
+        env.die(executor);
+        env.advance(ms(200));
+    }
+    assert_eq!(env.in_phase(Phase::Starting), [], "it is given up");
+    env.submit(F);
+    assert_eq!(env.in_phase(Phase::Starting).len(), 1);
+}
+
+#[test]
+fn jobs_do_not_wait_for_executors_that_die_before_they_begin() {
+    let mut env = Env::new(Config::default());
+    env.resize(1);
+    let job = env.submit(F);
+    for _ in 0..3 {
+        let executor = env.make_ready()[0];
+        assert_eq!(env.held(executor), [job]);
+        env.die(executor);
+        env.advance(ms(200));
+    }
+    assert_eq!(env.ending(job), Some(Ending::StartFailed { attempts: 3 }));
+}
+
+#[test]
+fn a_job_that_kills_says_that_starting_works() {
+    let mut env = Env::new(Config::default());
+    env.resize(1);
+    env.submit_many(F, 4);
+    for _ in 0..12 {
+        let executor = env.make_ready()[0];
+        env.begin(executor);
+        env.die(executor);
+    }
+    assert!(env.jobs.is_empty());
+    assert!(
+        env.ended
+            .values()
+            .all(|ending| matches!(ending, Some(Ending::WorkerDied { .. })))
+    );
+    assert_eq!(
+        env.in_phase(Phase::Starting).len(),
+        1,
+        "the next one could run other jobs"
+    );
+}
+
+#[test]
+fn replaced_executors_are_not_failures() {
+    let (mut env, workers) = Env::ready_with(fresh_process_per_job(), 1);
+    let mut executor = workers[0];
+    for _ in 0..10 {
+        env.submit(F);
+        env.run(executor, us(5));
+        env.exit(executor);
+        executor = env.make_ready()[0];
+    }
+}
+
+#[test]
+fn one_failure_is_repaired_at_once() {
+    let mut env = Env::new(Config::default());
+    env.resize(4);
+    let starting = env.in_phase(Phase::Starting);
+    env.fail_start(starting[0]);
+    assert_eq!(env.in_phase(Phase::Starting).len(), 4);
+}

@@ -203,6 +203,11 @@ impl ParentChannel {
         self.incoming.waiting().map_or(true, |bytes| bytes > 0)
     }
 
+    /// Whether `receive` has something to do.
+    pub(crate) fn needs_attention(&self) -> bool {
+        self.has_news() || self.outgoing.is_waiting()
+    }
+
     /// Appends to `news` what the worker has said.
     pub(crate) fn receive(&mut self, news: &mut Vec<Received>) -> Result<(), LineError> {
         let mut gulp = std::mem::take(&mut self.gulp);

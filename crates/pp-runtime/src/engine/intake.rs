@@ -14,10 +14,15 @@ use crate::channel::{LineError, Received};
 impl Shared {
     /// Takes in what all workers have said so far.
     pub(super) fn take_in_all(self: &Arc<Self>, state: &mut State) {
-        let ids: Vec<ExecutorId> = state.workers.keys().copied().collect();
-        for id in ids {
+        let mut speakers = std::mem::take(&mut state.speakers);
+        speakers.extend(state.workers.iter().filter_map(|(&id, worker)| {
+            let line = worker.line.as_ref().filter(|line| !line.broken)?;
+            line.channel.needs_attention().then_some(id)
+        }));
+        for id in speakers.drain(..) {
             self.take_in(state, id);
         }
+        state.speakers = speakers;
     }
 
     /// Takes in what one worker has said so far.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 use pp_core::ExecutorId;
 
+use super::attend::ask_for_bells;
 use super::shared::{Shared, WAKE};
 use super::state::State;
 use super::worker::{Stage, Worker};
@@ -61,14 +62,8 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
 /// Asks all workers to ring, and says how long nothing needs to be done. Work that
 /// came meanwhile means no sleep at all.
 fn prepare_sleep(state: &mut State) -> Option<Duration> {
-    let mut work_waits = false;
-    for worker in state.workers.values_mut() {
-        if let Some(channel) = worker.channel() {
-            channel.fall_asleep();
-            work_waits |= channel.has_news();
-        }
-    }
-    if work_waits {
+    // While others attend, they ask for bells when they end.
+    if state.attending == 0 && ask_for_bells(state) {
         return Some(Duration::ZERO);
     }
     let scheduled = state.scheduler.next_deadline().map(|t| state.instant(t));

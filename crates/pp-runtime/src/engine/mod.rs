@@ -5,6 +5,7 @@
 //! dispatch in their own thread; one I/O thread takes in results and minds the
 //! clock; a keeper per worker minds its process.
 
+mod attend;
 mod config;
 mod effects;
 mod events;
@@ -109,6 +110,12 @@ impl Engine {
             .ok_or(EngineError::Destroyed)?;
         self.shared.settle(&mut state);
         Ok(job)
+    }
+
+    /// Waits until `job` has ended or `patience` is over; whether it has ended. May
+    /// take in results of other jobs meanwhile.
+    pub fn wait_for(&self, job: &Job, patience: Duration) -> bool {
+        self.shared.wait_for(job, patience)
     }
 
     /// Sets the number of workers. Fewer: busy ones finish what they run first.

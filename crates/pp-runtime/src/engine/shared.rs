@@ -55,6 +55,10 @@ impl Shared {
         self.state.lock()
     }
 
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.try_lock()
+    }
+
     /// Wakes the I/O thread.
     pub(super) fn wake_io(&self) {
         if let Err(error) = self.waker.wake() {

@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) destroyed: bool,
     /// Workers with messages that their bell was not rung for yet.
     pub(super) unrung: Vec<ExecutorId>,
+    /// Spare room for the workers that have spoken, and
+    pub(super) speakers: Vec<ExecutorId>,
     /// Spare room for messages being taken in.
     pub(super) news: Vec<Received>,
     /// How the worker ended whose loss is being handled, for the jobs that it ends.
@@ -47,6 +49,8 @@ pub(super) struct State {
     pub(super) io_sleeps_until: Option<Instant>,
     /// Whether it sleeps, or is about to.
     pub(super) io_asleep: bool,
+    /// How many waiting threads take in results themselves.
+    pub(super) attending: u32,
     born: Instant,
     next_number: u64,
 }
@@ -66,12 +70,14 @@ impl State {
             totals: Totals::default(),
             destroyed: false,
             unrung: Vec::new(),
+            speakers: Vec::new(),
             news: Vec::new(),
             last_exit: None,
             start_failure: String::new(),
             notices,
             io_sleeps_until: None,
             io_asleep: false,
+            attending: 0,
             born: Instant::now(),
             next_number: 0,
         }
