@@ -15,6 +15,8 @@ _logger = logging.getLogger("pp")
 # Seconds between looks at whether the server is still wanted. Only a backstop:
 # all that matters wakes the thread at once.
 _LOOK = 3600.0
+# Seconds that the end of a server waits for a callback that runs.
+_PATIENCE = 1.0
 
 
 class Callback:
@@ -111,11 +113,12 @@ class CallbackRunner:
         if self._thread is not None:
             self._engine.wake_notices()
 
-    def join(self) -> None:
-        """Waits for the end of the thread, after the engine was destroyed."""
+    def stop(self) -> None:
+        """Ends the engine, and the thread unless a callback keeps it busy."""
+        self._engine.destroy()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(_PATIENCE)
 
     def _run(self) -> None:
         while not (self._abandoned and not self._jobs):

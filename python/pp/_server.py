@@ -118,7 +118,7 @@ class Server:
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
         )
         self._callbacks = CallbackRunner(self._engine)
-        _live.add(self._engine)
+        _live.add(self._callbacks)
         weakref.finalize(self, self._callbacks.abandon)
         self._engine.resize(workers)
         _logger.info("pp local server started with %d workers", workers)
@@ -255,8 +255,7 @@ class Server:
         Jobs that have not ended fail with `DestroyedServerError`; results of those
         that have can still be asked for. A second call does nothing.
         """
-        self._engine.destroy()
-        self._callbacks.join()
+        self._callbacks.stop()
 
     def __enter__(self) -> Server:
         return self
@@ -350,7 +349,8 @@ def _refuse_submission() -> NoReturn:
     raise DestroyedServerError("cannot submit jobs: the server has been destroyed")
 
 
-_live: weakref.WeakSet[Engine] = weakref.WeakSet()
+# Each holds its server's engine, also when the server is not referred to any more.
+_live: weakref.WeakSet[CallbackRunner] = weakref.WeakSet()
 _owner = os.getpid()
 
 
@@ -359,8 +359,8 @@ def _end_all() -> None:
     if os.getpid() != _owner:
         # A forked child has no part in its parent's servers.
         return
-    for engine in list(_live):
-        engine.destroy()
+    for runner in list(_live):
+        runner.stop()
     _logging.stop()
 
 

@@ -69,3 +69,39 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_group_is_done_when_its_own_jobs_are() {
+        let all = Arc::new(Group::default());
+        let (one, two) = (Group::within(&all), Group::within(&all));
+        one.job_submitted();
+        two.job_submitted();
+        two.job_submitted();
+        one.job_ended(false);
+        assert!(one.wait(LONG));
+        assert!(!two.wait(SHORT));
+        assert_eq!((two.pending(), all.pending()), (2, 2));
+        two.job_ended(false);
+        two.job_ended(true);
+        assert!(two.wait(LONG) && all.wait(LONG));
+        assert!(two.aborted() && all.aborted() && !one.aborted());
+    }
+
+    #[test]
+    fn a_waiter_is_woken_by_the_last_end() {
+        let group = Arc::new(Group::default());
+        group.job_submitted();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| group.wait(LONG));
+            group.job_ended(false);
+            assert!(waiter.join().unwrap());
+        });
+    }
+}

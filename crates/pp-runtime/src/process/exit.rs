@@ -119,3 +119,32 @@ fn named(signal: rustix::process::Signal) -> Option<&'static str> {
         .find(|(known, _)| *known == signal)
         .map(|(_, name)| *name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_code_or_signal_and_the_reason_for_a_kill() {
+        let mut exit = Exit {
+            pid: 42,
+            status: ExitStatus::Code(3),
+            stderr: String::new(),
+            killed_because: None,
+            oom_suspected: false,
+        };
+        assert_eq!(exit.to_string(), "worker process 42 ended with exit code 3");
+        exit.killed_because = Some("of a test".into());
+        exit.status = ExitStatus::Unknown;
+        assert!(exit.to_string().ends_with("(killed: of a test)"));
+        assert_eq!(exit.status.code(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn signals_go_by_name_where_they_have_one() {
+        assert_eq!(signal_name(9), "SIGKILL");
+        assert_eq!(signal_name(11), "SIGSEGV");
+        assert_eq!(signal_name(50), "signal 50");
+    }
+}

@@ -69,3 +69,35 @@ fn carries(proc_entry: &std::path::Path, mark: &[u8]) -> bool {
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|w| w == needle)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::kill_marked;
+    use crate::process::{ExitStatus, MARK_VARIABLE};
+
+    fn sleeper(mark: &str) -> Child {
+        Command::new("sleep")
+            .arg("300")
+            .env(MARK_VARIABLE, mark)
+            .spawn()
+            .unwrap()
+    }
+
+    #[test]
+    fn only_what_carries_the_mark_is_killed() {
+        let own = format!("test{}.1;", std::process::id());
+        let mut marked = sleeper(&own);
+        let mut nested = sleeper(&format!("{own}inner.7;"));
+        let mut other = sleeper(&format!("test{}.12;", std::process::id()));
+        assert!(kill_marked(&own) >= 2);
+        for child in [&mut marked, &mut nested] {
+            let status = ExitStatus::from_std(child.wait().unwrap());
+            assert_eq!(status.signal_name().as_deref(), Some("SIGKILL"));
+        }
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}
