@@ -156,3 +156,51 @@ pub(crate) mod byte_string {
         <&[u8]>::deserialize(from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message that fails after some of it was written.
+    #[derive(Deserialize)]
+    struct Failing;
+
+    impl Serialize for Failing {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::{Error, SerializeTuple};
+
+            to.serialize_tuple(2)?.serialize_element(&7_u8)?;
+            Err(S::Error::custom("no more"))
+        }
+    }
+
+    impl Message<'_> for Failing {
+        const SENDER: &'static str = "nobody";
+        const NAMES: &'static [&'static str] = &["Failing"];
+
+        fn number(&self) -> usize {
+            0
+        }
+
+        fn bulk(&self) -> usize {
+            0
+        }
+
+        fn check(&self) -> Result<(), Violation> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_fails_half_way_leaves_no_half_frame() {
+        let mut out = b"before".to_vec();
+        assert_eq!(
+            encode(&Failing, &mut out),
+            Err(EncodeError::Serialize {
+                message: "Failing",
+                source: postcard::Error::SerdeSerCustom
+            })
+        );
+        assert_eq!(out, b"before");
+    }
+}

@@ -165,12 +165,11 @@ mod tests {
         let bytes = vec![1; 3 * CHUNK_MAX];
         for stream in STREAMS {
             for room in [Piece::ROOM_MIN, 100, 5000, CHUNK_MAX, 2 * CHUNK_MAX] {
-                let piece_len = Tail::new(stream, bytes.as_slice(), 0)
-                    .piece(room)
-                    .unwrap()
-                    .frame_len();
-                assert!(piece_len <= room);
-                assert!(piece_len + HEADER_MAX >= room.min(CHUNK_MAX));
+                let tail = Tail::new(stream, bytes.as_slice(), 0);
+                let piece = tail.piece(room).unwrap();
+                assert!(piece.bytes().len() <= CHUNK_MAX);
+                assert!(piece.frame_len() <= room);
+                assert!(piece.frame_len() + HEADER_MAX >= room.min(CHUNK_MAX));
             }
             let tail = Tail::new(stream, bytes.as_slice(), 0);
             assert!(tail.piece(Piece::ROOM_MIN - 1).is_none());

@@ -11,6 +11,8 @@ use crate::shm::Producer;
 /// The rest of a large payload is sent in pieces no smaller than this, if it can be
 /// helped: below it, the cost of a frame shows.
 const PIECE_MIN: usize = 16 * 1024;
+/// And no larger than this: reader and writer are to work at the same time.
+const PIECE_MAX: usize = 64 * 1024;
 
 /// The writing end of a ring with an unbounded queue before it. Large payloads
 /// wait uncopied.
@@ -133,7 +135,7 @@ impl Waiting {
                 Ok(*sent == bytes.len())
             }
             Self::Rest(rest) => {
-                if let Some(piece) = rest.piece(room) {
+                if let Some(piece) = rest.piece(room.min(PIECE_MAX)) {
                     ring.put(piece.header())?;
                     ring.put(piece.bytes())?;
                     let len = piece.bytes().len();
