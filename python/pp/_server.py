@@ -102,9 +102,6 @@ class Server:
         self._ncpus = workers
         self._created = time.time()
         self._packer = FunctionPacker()
-        self._functions: weakref.WeakKeyDictionary[PackedFunction, Function] = (
-            weakref.WeakKeyDictionary()
-        )
         self._groups: dict[Hashable, Group] = {}
         self._print_errors = errors == "print"
         self._engine = Engine(
@@ -180,7 +177,7 @@ class Server:
             globals,
             self._proto,
         )
-        function = self._functions.get(packed) or self._register(packed)
+        function: Function = packed.handle or self._register(packed, func)
         members = self._groups.get(group) or self._make_group(group)
         if callback is None:
             return self._engine.submit(function, args, members, None)
@@ -277,9 +274,9 @@ class Server:
             "a Server cannot be pickled or sent to a job; make a new one inside the job"
         )
 
-    def _register(self, packed: PackedFunction) -> Function:
-        function = self._engine.function(packed.blob)
-        self._functions[packed] = function
+    def _register(self, packed: PackedFunction, func: Callable[..., Any]) -> Function:
+        name = getattr(func, "__qualname__", None) or type(func).__qualname__
+        function = packed.handle = self._engine.function(packed.blob, str(name))
         return function
 
     def _make_group(self, name: Hashable) -> Group:

@@ -19,6 +19,7 @@ use crate::pickling;
 #[pyclass(frozen, module = "pp._core")]
 pub(crate) struct Function {
     inner: Arc<pp_runtime::Function>,
+    name: Py<PyAny>,
 }
 
 #[pymethods]
@@ -42,7 +43,7 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     /// An engine without workers. `command` and `env` start a worker; `settings`
-    /// reach its Python side. `dumps(args, protocol)` serializes arguments that
+    /// reach its Python side. `dumps(args, protocol, name)` serializes arguments that
     /// are not plain; `on_failure(exception)` returns the exception that `job()`
     /// raises, or None if it is to return None.
     #[new]
@@ -82,13 +83,14 @@ impl Engine {
         })
     }
 
-    /// Stores a serialized function; equal bytes give one function.
-    fn function(&self, py: Python<'_>, blob: &[u8]) -> PyResult<Function> {
+    /// Stores a serialized function; equal bytes give one function. `name` is for
+    /// messages about its jobs.
+    fn function(&self, py: Python<'_>, blob: &[u8], name: Py<PyAny>) -> PyResult<Function> {
         let inner = self
             .inner
             .intern(blob.to_vec().into())
             .map_err(|error| engine_error(py, &error))?;
-        Ok(Function { inner })
+        Ok(Function { inner, name })
     }
 
     /// A new group of jobs.
@@ -116,7 +118,7 @@ impl Engine {
         group: Py<Group>,
         callback: Option<Py<PyAny>>,
     ) -> PyResult<Job> {
-        let args = self.pickle(args)?;
+        let args = self.pickle(args, function)?;
         let inner = self
             .inner
             .submit(
@@ -195,7 +197,11 @@ impl Engine {
 }
 
 impl Engine {
-    fn pickle<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyBytes>> {
+    fn pickle<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        function: &Function,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         if pickling::is_plain(args) {
             return pickling::dumps(args, self.protocol);
         }
@@ -203,7 +209,7 @@ impl Engine {
         Ok(self
             .dumps
             .bind(py)
-            .call1((args, self.protocol))?
+            .call1((args, self.protocol, &function.name))?
             .cast_into()?)
     }
 }

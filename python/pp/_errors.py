@@ -1,0 +1,115 @@
+"""The errors that `pp` raises."""
+
+from __future__ import annotations
+
+import pickle
+
+
+class PPError(Exception):
+    """The base of all errors that `pp` itself raises."""
+
+
+class JobError(PPError):
+    """A job failed, and this says how.
+
+    It stands in for what the job raised if that cannot be brought to the client, and
+    is the base of the errors of jobs that could not run to their end.
+
+    Args:
+        *args: the text of the error, as for any exception.
+        type_name: the full name of the type that the job raised, such as
+            "mypackage.MyError"; None if the job raised nothing.
+        message: `str()` of what the job raised; None if it raised nothing.
+        traceback: the traceback in the worker, as text; None if there is none.
+
+    The keywords become attributes.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        type_name: str | None = None,
+        message: str | None = None,
+        traceback: str | None = None,
+    ) -> None:
+        super().__init__(*args)
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+
+
+class WorkerDied(JobError):  # noqa: N818 - the name says what happened
+    """The worker process died while it ran the job, as often as the server allows.
+
+    Args:
+        *args: the text of the error; by default it is made of what follows.
+        exitcode: the exit code of the last worker; None if it has none.
+        signal: the name of the signal that ended it, such as "SIGKILL"; None if it
+            exited by itself.
+        stderr: the last lines that it wrote to standard error.
+        deaths: how many workers the job took down.
+        hint: what the reason may be and what to do about it; None if unknown.
+
+    The keywords become attributes.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        exitcode: int | None = None,
+        signal: str | None = None,
+        stderr: str = "",
+        deaths: int = 0,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(*args)
+        self.exitcode = exitcode
+        self.signal = signal
+        self.stderr = stderr
+        self.deaths = deaths
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = super().__str__() if self.args else self._describe()
+        return text if self.hint is None else f"{text}\nHint: {self.hint}"
+
+    def _describe(self) -> str:
+        text = f"the job's worker process {self._ending()}"
+        if self.deaths > 1:
+            text += f"; it was the last of {self.deaths} that died of this job"
+        lines = self.stderr.splitlines()
+        if lines:
+            text += "\nIts last lines on standard error:\n    " + "\n    ".join(lines)
+        return text
+
+    def _ending(self) -> str:
+        if self.signal is not None:
+            return f"was ended by {self.signal}"
+        if self.exitcode is not None:
+            return f"exited with code {self.exitcode}"
+        return "died"
+
+
+class WorkerStartError(WorkerDied):
+    """No worker process could be started at all, so the job was not run."""
+
+    def _describe(self) -> str:
+        text = "no worker process could be started, so the job was not run"
+        if self.signal is not None or self.exitcode is not None:
+            text += f": the worker process {self._ending()}"
+        lines = self.stderr.splitlines()
+        if lines:
+            text += "\nIts last lines on standard error:\n    " + "\n    ".join(lines)
+        return text
+
+
+class SerializationError(PPError, pickle.PicklingError):
+    """Something cannot be sent to a worker, or back.
+
+    The message names the object and says where it sits; `__cause__` is what the
+    pickler raised.
+    """
+
+
+class DestroyedServerError(PPError, RuntimeError):
+    """The server was destroyed before the job could end, or before it was submitted."""
