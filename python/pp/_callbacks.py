@@ -93,9 +93,7 @@ class CallbackRunner:
             job: Job[Any] = self._engine.submit(function, args, group, callback)
             self._jobs[job.tid] = job, callback
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="pp-callbacks", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name="pp-callbacks", daemon=True)
                 self._thread.start()
         return job
 
@@ -103,9 +101,7 @@ class CallbackRunner:
         """The jobs, of one group or of all, whose callbacks have not run."""
         with self._lock:
             jobs = list(self._jobs.values())
-        return (
-            job for job, callback in jobs if not callback.done and group in (None, job.group)
-        )
+        return (job for job, callback in jobs if not callback.done and group in (None, job.group))
 
     def abandon(self) -> None:
         """The server is not referred to any more: stop when all is done."""

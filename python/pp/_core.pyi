@@ -3,7 +3,23 @@
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final
 
-T_co = TypeVar("T_co", covariant=True)
+_T_co = TypeVar("_T_co", covariant=True)
+
+__all__ = [
+    "Engine",
+    "Function",
+    "Group",
+    "Job",
+    "WorkerSession",
+    "__version__",
+    "after_fork_in_child",
+    "after_fork_in_parent",
+    "available_cpus",
+    "before_fork",
+    "close_log",
+    "next_log",
+    "start_log",
+]
 
 __version__: str
 
@@ -25,10 +41,10 @@ class Group:
     def wait(self) -> None: ...
 
 @final
-class Job(Generic[T_co]):
+class Job(Generic[_T_co]):
     """A submitted job. Call it for its result."""
 
-    def __call__(self, raw_result: bool = False) -> T_co: ...
+    def __call__(self, raw_result: bool = False) -> _T_co: ...
     def wait(self) -> None: ...
     @property
     def finished(self) -> bool: ...
@@ -39,7 +55,7 @@ class Job(Generic[T_co]):
     @property
     def _succeeded(self) -> bool: ...
     @classmethod
-    def __class_getitem__(cls, key: Any, /) -> Any: ...
+    def __class_getitem__(cls, key: Any) -> Any: ...
 
 @final
 class Engine:

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from pp import _core, _logging, _outcome, _processes
 from pp._callbacks import Callback, CallbackRunner
@@ -254,7 +254,7 @@ class Server:
         """
         self._callbacks.stop()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -5,6 +5,6 @@ import sys
 # Where the client found `pp`; its whole path follows with the settings.
 sys.path.insert(0, sys.argv.pop())
 
-from pp._worker.main import main  # noqa: E402
+from pp._worker.main import main
 
 main()

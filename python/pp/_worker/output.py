@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 
 class JobOutput(io.StringIO):
     """A worker's `sys.stdout`: collects text until the job's end."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
-    errors = "surrogateescape"  # type: ignore[assignment]
+    encoding = "utf-8"
+    errors = "surrogateescape"
     name = "<stdout>"
     mode = "w"
 
     def __init__(self) -> None:
         super().__init__(newline="\n")
-        self.buffer = _Bytes(self)
+        self._bytes = _Bytes(self)
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """Takes bytes that are to appear as text."""
+        return cast(BinaryIO, self._bytes)
 
     def take(self) -> bytes:
         """What was printed since the last call, in UTF-8."""
