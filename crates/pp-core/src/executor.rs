@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::buckets::bucket_of;
-use crate::config::{RecallConfig, WindowConfig};
+use crate::config::WindowConfig;
 use crate::function::FunctionSet;
 use crate::time::nanos;
 use crate::{ExecutorId, JobId, Time};
@@ -55,6 +55,27 @@ pub(crate) enum Wait {
     About(u64),
     /// Nobody knows: the running job has taken much longer than expected.
     Unknown,
+}
+
+/// How far jobs are sent ahead: [`WindowConfig`] in the units that are reckoned in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The most jobs that an executor holds, the running one among them.
+    most: u32,
+    /// The most expected work that one job may be to get another behind it.
+    single_ahead: u64,
+    /// The most expected work that several jobs may be.
+    horizon: u64,
+}
+
+impl Limits {
+    pub(crate) fn new(window: &WindowConfig) -> Self {
+        Self {
+            most: window.max_ahead.saturating_add(1),
+            single_ahead: nanos(window.single_ahead),
+            horizon: nanos(window.horizon),
+        }
+    }
 }
 
 /// One executor.
@@ -200,18 +221,18 @@ impl Executor {
 
     /// Where placement should look for it: bucket 0 if it idles, by its backlog if
     /// it may get jobs ahead, nowhere if it may not get any.
-    pub(crate) fn placement(&self, window: &WindowConfig) -> Option<u8> {
-        let most = self.credit.min(window.max_ahead.saturating_add(1)) as usize;
+    pub(crate) fn placement(&self, limits: &Limits) -> Option<u8> {
+        let most = self.credit.min(limits.most) as usize;
         let count = self.held.len();
         if self.state != ExecutorState::Ready || self.is_spent() || count >= most {
             return None;
         }
         let limit = match count {
             0 => return Some(0),
-            1 => window.single_ahead,
-            _ => window.horizon,
+            1 => limits.single_ahead,
+            _ => limits.horizon,
         };
-        (!self.stalled && self.backlog <= nanos(limit)).then(|| bucket_of(self.backlog))
+        (!self.stalled && self.backlog <= limit).then(|| bucket_of(self.backlog))
     }
 
     /// Where recall should look for it: by how long its last job would wait there,
@@ -225,13 +246,13 @@ impl Executor {
     }
 
     /// How long its last job would wait from now on.
-    pub(crate) fn wait(&self, now: Time, recall: &RecallConfig) -> Wait {
+    pub(crate) fn wait(&self, now: Time, slack: Duration) -> Wait {
         let (Some(first), Some(last)) = (self.held.front(), self.held.back()) else {
             return Wait::About(0);
         };
         let elapsed = nanos(now.saturating_duration_since(self.progress));
         let expected = u64::from(first.expected);
-        if elapsed > 2 * expected + nanos(recall.slack) {
+        if elapsed > 2 * expected + nanos(slack) {
             return Wait::Unknown;
         }
         let ahead = self.backlog - u64::from(last.expected);

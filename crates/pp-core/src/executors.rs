@@ -4,8 +4,7 @@ use slab::Slab;
 
 use crate::ExecutorId;
 use crate::buckets::Buckets;
-use crate::config::WindowConfig;
-use crate::executor::{Executor, ExecutorState};
+use crate::executor::{Executor, ExecutorState, Limits};
 use crate::ids::IdMap;
 use crate::view::ExecutorCounts;
 
@@ -22,16 +21,18 @@ pub(crate) struct ExecutorTable {
     /// Executors that hold jobs which can be asked back, by how long those wait.
     surplus: Buckets,
     counts: ExecutorCounts,
+    limits: Limits,
 }
 
 impl ExecutorTable {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             slots: Slab::new(),
             places: IdMap::default(),
             placement: Buckets::new(),
             surplus: Buckets::new(),
             counts: ExecutorCounts::default(),
+            limits,
         }
     }
 
@@ -67,23 +68,23 @@ impl ExecutorTable {
         self.slots.get_mut(slot as usize)
     }
 
-    pub(crate) fn set_state(&mut self, slot: u32, state: ExecutorState, window: &WindowConfig) {
+    pub(crate) fn set_state(&mut self, slot: u32, state: ExecutorState) {
         if let Some(executor) = self.slots.get_mut(slot as usize) {
             *self.counts.of(executor.state) -= 1;
             executor.state = state;
             *self.counts.of(state) += 1;
-            self.refresh(slot, window);
+            self.refresh(slot);
         }
     }
 
     /// Brings the indexes up to date with an executor. True if it has come to hold
     /// jobs that can be asked back, and is not being watched for a stall.
-    pub(crate) fn refresh(&mut self, slot: u32, window: &WindowConfig) -> bool {
+    pub(crate) fn refresh(&mut self, slot: u32) -> bool {
         let Some(executor) = self.slots.get_mut(slot as usize) else {
             return false;
         };
         let surplus = executor.surplus();
-        self.placement.place(slot, executor.placement(window));
+        self.placement.place(slot, executor.placement(&self.limits));
         self.surplus.place(slot, surplus);
         surplus.is_some() && !executor.watched
     }
@@ -131,7 +132,7 @@ impl ExecutorTable {
     }
 
     /// The first contradiction in the table, if there is one.
-    pub(crate) fn fault(&self, window: &WindowConfig) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         let mut counts = ExecutorCounts::default();
         for (slot, executor) in self.iter() {
             *counts.of(executor.state) += 1;
@@ -140,7 +141,7 @@ impl ExecutorTable {
                 return fault;
             }
             let indexed = (self.placement.bucket(slot), self.surplus.bucket(slot));
-            if indexed != (executor.placement(window), executor.surplus()) {
+            if indexed != (executor.placement(&self.limits), executor.surplus()) {
                 return Some(format!("{} is in buckets {indexed:?}", executor.id));
             }
             if self.slot(executor.id) != Some(slot) {

@@ -1,9 +1,8 @@
 //! Jobs, and the table that finds them by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::JobId;
-use crate::ids::IdMap;
 
 /// The place of a job that no executor holds.
 pub(crate) const QUEUED: u32 = u32::MAX;
@@ -14,6 +13,9 @@ const PAGE: usize = 256;
 /// A full page with no more live jobs than this is given up, and its jobs move to
 /// the stragglers: a few long jobs must not hold the memory of many short ones.
 const SPARSE: usize = 8;
+
+/// Gaps between pages that are allowed before old pages are given up.
+const SLACK: usize = 64;
 
 /// One live job.
 #[derive(Debug)]
@@ -31,14 +33,21 @@ pub(crate) struct Job<J> {
 ///
 /// Names count up, so jobs lie in pages in the order of submission: neighbours in
 /// the queue are neighbours in memory, a page is freed when its jobs have ended,
-/// and nothing is ever moved to make room.
+/// and finding one takes two steps however many there are. The few jobs of old pages
+/// that outlive their neighbours are kept apart.
 #[derive(Debug)]
 pub(crate) struct JobTable<J> {
     next: u64,
     len: usize,
-    pages: IdMap<u64, Page<J>>,
+    /// The pages in use, and gaps where pages have been freed. The last one is being
+    /// filled.
+    pages: VecDeque<Option<Page<J>>>,
+    /// The number of the first of these.
+    first: u64,
+    /// How many of them are no gaps.
+    in_use: usize,
     stragglers: BTreeMap<u64, Job<J>>,
-    /// The memory of the last page that was given up.
+    /// The memory of the last page that was freed.
     spare: Vec<Option<Job<J>>>,
 }
 
@@ -61,7 +70,9 @@ impl<J> JobTable<J> {
         Self {
             next: 0,
             len: 0,
-            pages: IdMap::default(),
+            pages: VecDeque::new(),
+            first: 0,
+            in_use: 0,
             stragglers: BTreeMap::new(),
             spare: Vec::new(),
         }
@@ -74,22 +85,39 @@ impl<J> JobTable<J> {
     /// Adds a job under the next name.
     pub(crate) fn insert(&mut self, job: Job<J>) -> JobId {
         let id = JobId::from_u64(self.next);
+        if locate(id).1 == 0 {
+            self.open_page();
+        }
         self.next += 1;
         self.len += 1;
-        let (number, place) = locate(id);
-        if place == 0 && number > 0 {
-            self.tidy(number - 1);
+        // The last page stays until the next one is opened, so its next free place is
+        // the one that belongs to this name.
+        if let Some(Some(page)) = self.pages.back_mut() {
+            page.slots.push(Some(job));
+            page.live += 1;
         }
-        let spare = &mut self.spare;
-        let page = self.pages.entry(number).or_insert_with(|| {
-            let mut slots = std::mem::take(spare);
-            slots.reserve_exact(PAGE);
-            Page { live: 0, slots }
-        });
-        // A page goes only when it is full, so the next place is always the next name's.
-        page.slots.push(Some(job));
-        page.live += 1;
         id
+    }
+
+    fn open_page(&mut self) {
+        if let Some(Some(last)) = self.pages.back()
+            && last.live <= SPARSE
+        {
+            self.free(self.pages.len() - 1);
+        }
+        // Old pages must not keep the deque long when most of it is gaps.
+        while self.pages.len() > 2 * self.in_use + SLACK {
+            self.free(0);
+        }
+        let mut slots = std::mem::take(&mut self.spare);
+        slots.reserve_exact(PAGE);
+        self.pages.push_back(Some(Page { live: 0, slots }));
+        self.in_use += 1;
+    }
+
+    /// Where the page of a name is in the deque.
+    fn index(&self, number: u64) -> usize {
+        usize::try_from(number.wrapping_sub(self.first)).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn contains(&self, id: JobId) -> bool {
@@ -98,52 +126,60 @@ impl<J> JobTable<J> {
 
     pub(crate) fn get(&self, id: JobId) -> Option<&Job<J>> {
         let (number, place) = locate(id);
-        match self.pages.get(&number) {
-            Some(page) => page.slots.get(place)?.as_ref(),
-            None => self.stragglers.get(&id.as_u64()),
+        match self.pages.get(self.index(number)) {
+            Some(Some(page)) => page.slots.get(place)?.as_ref(),
+            _ => self.stragglers.get(&id.as_u64()),
         }
     }
 
     pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut Job<J>> {
         let (number, place) = locate(id);
-        match self.pages.get_mut(&number) {
-            Some(page) => page.slots.get_mut(place)?.as_mut(),
-            None => self.stragglers.get_mut(&id.as_u64()),
+        let index = self.index(number);
+        match self.pages.get_mut(index) {
+            Some(Some(page)) => page.slots.get_mut(place)?.as_mut(),
+            _ => self.stragglers.get_mut(&id.as_u64()),
         }
     }
 
     pub(crate) fn remove(&mut self, id: JobId) -> Option<Job<J>> {
         let (number, place) = locate(id);
-        let job = match self.pages.get_mut(&number) {
-            Some(page) => {
+        let index = self.index(number);
+        let job = match self.pages.get_mut(index) {
+            Some(Some(page)) => {
                 let job = page.slots.get_mut(place)?.take()?;
                 page.live -= 1;
-                if page.live <= SPARSE {
-                    self.tidy(number);
+                if page.live <= SPARSE && index + 1 < self.pages.len() {
+                    self.free(index);
                 }
                 job
             }
-            None => self.stragglers.remove(&id.as_u64())?,
+            _ => self.stragglers.remove(&id.as_u64())?,
         };
         self.len -= 1;
         Some(job)
     }
 
-    /// Frees a full page if little lives in it; that joins the stragglers.
-    fn tidy(&mut self, number: u64) {
-        let is_due = |page: &Page<J>| page.live <= SPARSE && page.slots.len() == PAGE;
-        if !self.pages.get(&number).is_some_and(is_due) {
-            return;
-        }
-        let Some(mut page) = self.pages.remove(&number) else {
+    /// Frees a page; what still lives in it joins the stragglers.
+    fn free(&mut self, index: usize) {
+        let Some(mut page) = self.pages.get_mut(index).and_then(Option::take) else {
             return;
         };
-        for (slot, name) in page.slots.drain(..).zip(number * PAGE as u64..) {
+        self.in_use -= 1;
+        let names = (self.first + index as u64) * PAGE as u64..;
+        for (slot, name) in page.slots.drain(..).zip(names) {
             if let Some(job) = slot {
                 self.stragglers.insert(name, job);
             }
         }
         self.spare = page.slots;
+        self.drop_leading_gaps();
+    }
+
+    fn drop_leading_gaps(&mut self) {
+        while let Some(None) = self.pages.front() {
+            self.pages.pop_front();
+            self.first += 1;
+        }
     }
 
     /// Removes all jobs, and gives them in the order of submission.
@@ -152,31 +188,34 @@ impl<J> JobTable<J> {
             .into_iter()
             .map(|(name, job)| (JobId::from_u64(name), job))
             .collect();
-        let mut open = None;
-        for (number, mut page) in self.pages.drain() {
+        for (page, number) in self.pages.iter_mut().zip(self.first..) {
+            let Some(page) = page else { continue };
             for (slot, name) in page.slots.iter_mut().zip(number * PAGE as u64..) {
                 all.extend(slot.take().map(|job| (JobId::from_u64(name), job)));
             }
-            if page.slots.len() < PAGE {
-                page.live = 0;
-                open = Some((number, page));
-            }
+            page.live = 0;
         }
-        // The page that names are being given from has to stay.
-        self.pages.extend(open);
         self.len = 0;
+        for index in (0..self.pages.len().saturating_sub(1)).rev() {
+            self.free(index);
+        }
         all.sort_unstable_by_key(|&(id, _)| id);
         all
     }
 
     /// All live jobs, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobId, &Job<J>)> {
-        let paged = self.pages.iter().flat_map(|(&number, page)| {
-            let names = number * PAGE as u64..;
-            names
-                .zip(&page.slots)
-                .filter_map(|(name, slot)| Some((name, slot.as_ref()?)))
-        });
+        let paged = self
+            .pages
+            .iter()
+            .zip(self.first..)
+            .flat_map(|(page, number)| {
+                let slots = page.iter().flat_map(|page| &page.slots);
+                let names = number * PAGE as u64..;
+                names
+                    .zip(slots)
+                    .filter_map(|(name, slot)| Some((name, slot.as_ref()?)))
+            });
         let stragglers = self.stragglers.iter().map(|(&name, job)| (name, job));
         paged
             .chain(stragglers)
@@ -189,16 +228,20 @@ impl<J> JobTable<J> {
         if live != self.len {
             return Some(format!("{live} jobs are live, {} are counted", self.len));
         }
-        for (number, page) in &self.pages {
+        let last = self.pages.len().saturating_sub(1);
+        let mut in_use = 0;
+        for (index, page) in self.pages.iter().enumerate() {
+            let Some(page) = page else { continue };
+            in_use += 1;
             let live = page.slots.iter().flatten().count();
-            if live != page.live {
-                return Some(format!("page {number}: {live} live, {} counted", page.live));
-            }
-            if page.slots.len() == PAGE && live == 0 {
-                return Some(format!("page {number} is full and empty"));
+            if live != page.live || (index < last && live <= SPARSE) {
+                return Some(format!("page {index}: {live} live, {} counted", page.live));
             }
         }
-        None
+        let len = self.pages.len();
+        let bounded = len <= 2 * in_use + SLACK + 1;
+        (in_use != self.in_use || !bounded)
+            .then(|| format!("{in_use} of {len} pages in use, {} counted", self.in_use))
     }
 }
 
@@ -232,6 +275,23 @@ mod tests {
             assert!(table.remove(id).is_none());
         }
         assert_eq!((table.len(), table.fault()), (0, None));
+    }
+
+    #[test]
+    fn many_old_jobs_do_not_keep_the_table_long() {
+        let mut table = JobTable::new();
+        let old: Vec<_> = (0..300).map(|n| table.insert(job(n))).collect();
+        for n in 300..200_000 {
+            let id = table.insert(job(n));
+            table.remove(id);
+        }
+        assert!(
+            table.pages.len() <= SLACK + 8,
+            "{} pages",
+            table.pages.len()
+        );
+        assert_eq!(table.fault(), None);
+        assert!(old.into_iter().all(|id| table.remove(id).is_some()));
     }
 
     #[test]

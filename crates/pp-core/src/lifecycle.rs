@@ -23,7 +23,7 @@ impl<J> Scheduler<J> {
             // Those that came last are the first to be idle.
             entry.progress = self.now;
         }
-        self.set_state(slot, next);
+        self.executors.set_state(slot, next);
         self.settle(slot);
         self.start_missing();
         self.pump();
@@ -79,6 +79,7 @@ impl<J> Scheduler<J> {
         let Some(mut gone) = self.executors.remove(slot) else {
             return;
         };
+        self.doubt_effects();
         let mut charged = started.to_vec();
         charged.sort_unstable();
         if gone.state == ExecutorState::Killing {
@@ -164,7 +165,7 @@ impl<J> Scheduler<J> {
         let Some(executor) = self.executors.get(slot).map(|entry| entry.id) else {
             return;
         };
-        self.set_state(slot, ExecutorState::Retiring);
+        self.executors.set_state(slot, ExecutorState::Retiring);
         self.effects.push_back(Effect::Retire { executor });
         self.start_missing();
     }
@@ -194,7 +195,8 @@ impl<J> Scheduler<J> {
         for held in cancelled.into_iter().rev() {
             self.end(held.job, Ending::Cancelled);
         }
-        self.set_state(slot, ExecutorState::Killing);
+        self.executors.set_state(slot, ExecutorState::Killing);
+        self.doubt_effects();
         self.effects.push_back(Effect::Kill { executor });
         self.start_missing();
     }
@@ -214,8 +216,7 @@ impl<J> Scheduler<J> {
             if let Some(entry) = self.executors.get_mut(slot) {
                 entry.take_all();
             }
-            let window = &self.config.window;
-            self.executors.refresh(slot, window);
+            self.executors.refresh(slot);
             self.kill(slot);
         }
         self.queue.take_all(|_| true);
@@ -246,9 +247,5 @@ impl<J> Scheduler<J> {
     fn look_up(&self, executor: ExecutorId) -> Option<(u32, ExecutorState)> {
         let slot = self.executors.slot(executor)?;
         Some((slot, self.executors.get(slot)?.state))
-    }
-
-    pub(crate) fn set_state(&mut self, slot: u32, state: ExecutorState) {
-        self.executors.set_state(slot, state, &self.config.window);
     }
 }

@@ -43,7 +43,7 @@ impl<J> Scheduler<J> {
                 .push_back(Effect::SendFunction { executor, function });
         }
         self.effects.push_back(Effect::Send { executor, job });
-        if self.executors.refresh(slot, &self.config.window) {
+        if self.executors.refresh(slot) {
             self.watch(slot);
         }
     }

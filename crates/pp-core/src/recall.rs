@@ -47,7 +47,7 @@ impl<J> Scheduler<J> {
             let Some(holder) = self.executors.get(slot) else {
                 break;
             };
-            match holder.wait(self.now, &self.config.recall) {
+            match holder.wait(self.now, self.config.recall.slack) {
                 Wait::Unknown => self.recall_from_stalled(slot),
                 Wait::About(wait) if overdue || wait > nanos(self.config.recall.threshold) => {
                     self.recall_half(slot);
@@ -153,6 +153,7 @@ impl<J> Scheduler<J> {
             }
             (HeldState::Sent | HeldState::Started, _) => return,
         }
+        self.doubt_effects();
         self.settle(slot);
         self.start_missing();
         self.pump();

@@ -42,9 +42,9 @@ impl<J> Scheduler<J> {
         for (_, slot) in order.into_iter().take(surplus) {
             let state = self.executors.get(slot).map(|executor| executor.state);
             if state == Some(ExecutorState::Starting) {
-                self.set_state(slot, ExecutorState::Surplus);
+                self.executors.set_state(slot, ExecutorState::Surplus);
             } else {
-                self.set_state(slot, ExecutorState::Draining);
+                self.executors.set_state(slot, ExecutorState::Draining);
                 self.recall_all(slot);
             }
         }
@@ -63,7 +63,7 @@ impl<J> Scheduler<J> {
                 Some(ExecutorState::Draining) => ExecutorState::Ready,
                 _ => continue,
             };
-            self.set_state(slot, next);
+            self.executors.set_state(slot, next);
             self.settle(slot);
             kept += 1;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::effect::{Destroyed, Effect, Ending};
-use crate::executor::{ExecutorState, HeldState};
+use crate::executor::{ExecutorState, HeldState, Limits};
 use crate::executors::ExecutorTable;
 use crate::function::FunctionTable;
 use crate::job::{Job, JobTable, QUEUED};
@@ -43,6 +43,9 @@ pub struct Scheduler<J> {
     pub(crate) recalls: Recalls,
     pub(crate) next_executor: u64,
     pub(crate) effects: VecDeque<Effect<J>>,
+    /// How many of the next effects may have become pointless: see
+    /// [`Self::doubt_effects`].
+    pub(crate) doubtful: usize,
 }
 
 impl<J> Scheduler<J> {
@@ -50,16 +53,17 @@ impl<J> Scheduler<J> {
     pub fn new(config: Config) -> Self {
         Self {
             starts: Starts::new(&config),
+            executors: ExecutorTable::new(Limits::new(&config.window)),
             config,
             now: Time::ZERO,
             destroyed: false,
             jobs: JobTable::new(),
             queue: Queue::default(),
             functions: FunctionTable::default(),
-            executors: ExecutorTable::new(),
             recalls: Recalls::default(),
             next_executor: 0,
             effects: VecDeque::new(),
+            doubtful: 0,
         }
     }
 
@@ -109,6 +113,7 @@ impl<J> Scheduler<J> {
             return true;
         }
         self.cancel_sent(slot, job);
+        self.doubt_effects();
         self.pump();
         self.balance();
         true
@@ -152,9 +157,6 @@ impl<J> Scheduler<J> {
     ) -> Option<J> {
         self.see(now);
         let slot = self.executors.slot(executor)?;
-        if self.jobs.get(job)?.executor != slot {
-            return None;
-        }
         let executor = self.executors.get_mut(slot)?;
         let held = executor.remove(executor.position(job)?)?;
         executor.finished += 1;
@@ -166,8 +168,9 @@ impl<J> Scheduler<J> {
             // It may have been the trial after failures.
             self.start_missing();
         }
-        if held.state == HeldState::Recalling {
-            self.recalls.pending -= 1;
+        if held.state != HeldState::Sent {
+            self.recalls.pending -= usize::from(held.state == HeldState::Recalling);
+            self.doubt_effects();
         }
         let entry = self.jobs.remove(job)?;
         let run_time = nanos(run_time);
@@ -244,10 +247,20 @@ impl<J> Scheduler<J> {
                 }
                 return None;
             };
-            if self.is_due(&effect) {
+            let is_doubtful = self.doubtful > 0;
+            self.doubtful -= usize::from(is_doubtful);
+            if !is_doubtful || self.is_due(&effect) {
                 return Some(effect);
             }
         }
+    }
+
+    /// Lets every effect that has not been polled be looked at again before it is.
+    ///
+    /// To be called by whatever takes a job or an executor away that effects may be
+    /// about. In the usual course of things nothing does, and effects pass unchecked.
+    pub(crate) fn doubt_effects(&mut self) {
+        self.doubtful = self.effects.len();
     }
 
     /// Whether no later event has made an effect pointless.
@@ -310,7 +323,7 @@ impl<J> Scheduler<J> {
         };
         if is_leaving && executor.held().is_empty() {
             self.retire(slot);
-        } else if self.executors.refresh(slot, &self.config.window) {
+        } else if self.executors.refresh(slot) {
             self.watch(slot);
         }
     }

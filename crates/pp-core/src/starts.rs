@@ -46,7 +46,8 @@ impl Starts {
             let may = counts.starting == 0 && now >= self.not_before;
             missing.min(usize::from(may))
         } else if self.cautious {
-            missing.min((self.attempts as usize).saturating_sub(counts.starting))
+            let left = self.attempts.saturating_sub(self.failures) as usize;
+            missing.min(left.saturating_sub(counts.starting))
         } else {
             missing
         }

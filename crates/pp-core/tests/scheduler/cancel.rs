@@ -112,6 +112,25 @@ fn a_job_of_an_executor_that_dies_is_cancelled_and_not_run_again() {
 }
 
 #[test]
+fn a_job_that_is_known_to_run_needs_no_second_question() {
+    let (mut env, workers) = Env::ready(1);
+    env.answers_at_once = false;
+    env.measure(F, ms(2));
+    let jobs = env.submit_many(F, 2);
+    env.resize(2);
+    env.make_ready();
+    env.finish(workers[0], ms(2));
+    env.begin(workers[0]);
+    // It was asked for to run elsewhere, too late.
+    env.answer(workers[0]);
+    env.effects();
+    env.cancel(jobs[1]);
+    assert_eq!(env.ending(jobs[1]), Some(Ending::Cancelled));
+    assert_eq!(env.in_phase(Phase::Dying), workers);
+    assert_eq!(env.in_phase(Phase::Starting).len(), 1, "its successor");
+}
+
+#[test]
 fn on_a_killed_executor_jobs_are_cancelled_at_once() {
     let (mut env, workers) = Env::ready(1);
     env.measure(F, us(5));

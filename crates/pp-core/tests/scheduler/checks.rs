@@ -7,6 +7,11 @@ use crate::env::{Env, Phase, Place, Worker};
 impl Env {
     /// Carries out all effects, then checks the scheduler against the model.
     pub(crate) fn absorb(&mut self) {
+        if self.hold > 0 {
+            self.hold -= 1;
+            self.is_late = true;
+            return;
+        }
         while let Some(effect) = self.scheduler.poll() {
             self.carry_out(&effect);
             self.log.push(effect);
@@ -22,6 +27,7 @@ impl Env {
                 "{executor} may still run a job that ended"
             );
         }
+        self.is_late = false;
         self.check_places();
         self.check_idle();
         self.check_balance();
@@ -123,9 +129,13 @@ impl Env {
         self.jobs.get_mut(&job).expect("it is known").place = Place::With(executor);
     }
 
-    /// First in, first out. Where recalls are answered while effects are polled, the
-    /// model learns of jobs that come back later than the scheduler decides.
+    /// First in, first out. Where recalls are answered while effects are polled,
+    /// decisions are older than what the model knows of jobs that came back; and where
+    /// effects are held back, of any job.
     fn check_order(&self, job: JobId) {
+        if self.is_late {
+            return;
+        }
         let mut before = self.jobs.range(..job);
         let overtaken = before.find(|(_, other)| {
             other.place == Place::Queue && !(self.answers_at_once && other.returned)
@@ -139,7 +149,7 @@ impl Env {
 
     fn on_forget(&mut self, executor: ExecutorId, function: FunctionId, effect: &Effect<u64>) {
         let is_used = self.jobs.values().any(|job| job.function == function);
-        assert!(!is_used, "a live job uses it: {effect:?}");
+        assert!(!is_used || self.is_late, "a live job uses it: {effect:?}");
         let worker = self.worker(executor, effect);
         assert!(
             worker.functions.remove(&function),
@@ -161,9 +171,10 @@ impl Env {
                 assert!(!self.workers.contains_key(&executor), "{executor} lives");
             }
             Ending::StartFailed { attempts: failed } => {
-                assert_eq!(failed, failures, "{job}");
-                assert!(failures >= attempts.max(1), "{job} after {failures}");
-                assert_eq!(ready, 0, "{job} could run");
+                assert!(failed >= attempts.max(1), "{job} after {failed}");
+                if !self.is_late {
+                    assert_eq!((failed, ready), (failures, 0), "{job}");
+                }
             }
             Ending::Cancelled => assert!(entry.cancelled, "nobody cancelled {job}"),
             Ending::Destroyed => assert!(self.destroyed, "{job}"),
@@ -236,13 +247,13 @@ impl Env {
     /// Nobody idles for long while jobs wait behind others. Those that were asked for
     /// may be on their way.
     fn check_balance(&mut self) {
-        let wanted = |job: &&JobId| !self.jobs[job].cancelled;
+        let is_live = |job: &&JobId| !self.jobs[job].cancelled;
         let asked = self
             .workers
             .values()
             .filter(|worker| worker.phase != Phase::Dying);
         let coming = asked
-            .flat_map(|worker| worker.asked.iter().filter(wanted))
+            .flat_map(|worker| worker.asked.iter().filter(is_live))
             .count();
         let waiting = self.workers.values().any(|worker| {
             let later = worker.held.iter().skip(1);

@@ -1,11 +1,20 @@
 //! Tests of the scheduler from outside: scenarios to read, random sequences of
 //! events against a model, and simulations under virtual time.
 
+// A test fails by panicking, and prints what repeats it.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
 mod cancel;
 mod checks;
 mod death;
 mod destroy;
 mod env;
+mod events;
 mod functions;
 mod ops;
 mod placement;

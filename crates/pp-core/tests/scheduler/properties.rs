@@ -21,6 +21,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         4 => any::<u8>().prop_map(Op::Answer),
         1 => any::<(u8, u8)>().prop_map(|(worker, credit)| Op::Credit { worker, credit }),
         4 => any::<u32>().prop_map(Op::Advance),
+        1 => any::<u8>().prop_map(Op::Hold),
         1 => any::<u8>().prop_map(Op::Forget),
         1 => any::<(u8, u16)>().prop_map(|(worker, job)| Op::Nonsense { worker, job }),
     ]

@@ -88,11 +88,11 @@ fn with_another_one_ready_it_is_tried_for_ever_and_ever_more_rarely() {
         9,
         "in ten seconds: at 0, 0, 0.05, 0.15, ... 5, 10"
     );
-    env.make_ready();
-    // It works again: the pauses begin from anew.
+    // It works again: from now on one failure is repaired at once, as ever.
+    env.advance(ms(5_000));
+    let fresh = env.make_ready()[0];
     env.measure(F, us(5));
-    let victim = env.in_phase(Phase::Ready)[0];
-    env.die(victim);
+    env.die(fresh);
     assert_eq!(env.in_phase(Phase::Starting).len(), 1);
 }
 
@@ -103,8 +103,8 @@ fn when_the_last_ready_one_dies_it_is_tried_at_once() {
     env.resize(2);
     fail_all(&mut env);
     let job = env.submit(F);
-    env.begin(workers[0]);
-    // It may have been asked to wait for seconds; now nobody is left.
+    // The next trial was not due for seconds; now nobody is left.
+    assert_eq!(env.in_phase(Phase::Starting), []);
     env.die(workers[0]);
     let fresh = env.make_ready();
     assert!(!fresh.is_empty());
@@ -182,4 +182,49 @@ fn one_failure_is_repaired_at_once() {
     let starting = env.in_phase(Phase::Starting);
     env.fail_start(starting[0]);
     assert_eq!(env.in_phase(Phase::Starting).len(), 4);
+}
+
+/// Two threads of the caller may read the clock in one order and come in the other.
+#[test]
+fn pauses_go_by_the_latest_time_seen() {
+    let (mut env, _) = Env::ready(1);
+    env.resize(3);
+    let starting = env.in_phase(Phase::Starting);
+    env.advance(ms(10_000));
+    let late = env.now;
+    env.fail_start(starting[0]);
+    env.now = pp_core::Time::ZERO;
+    env.fail_start(starting[1]);
+    env.now = late;
+    for executor in env.in_phase(Phase::Starting) {
+        env.fail_start(executor);
+    }
+    assert!(env.scheduler.next_deadline().unwrap() >= late.saturating_add(ms(50)));
+}
+
+/// An executor that is to go may die after starting was given up.
+#[test]
+fn a_job_that_comes_back_is_a_reason_to_try_again() {
+    let (mut env, workers) = Env::ready(2);
+    env.submit_many(F, 2);
+    let leaving = {
+        env.resize(1);
+        let is_leaving = |id: &&_| {
+            let stats = env.scheduler.executor_stats(**id).unwrap();
+            stats.state == pp_core::ExecutorState::Draining
+        };
+        *workers.iter().find(is_leaving).unwrap()
+    };
+    let other = *workers.iter().find(|&&id| id != leaving).unwrap();
+    let (first, last) = (env.held(other)[0], env.held(leaving)[0]);
+    env.die(other);
+    fail_all(&mut env);
+    assert!(matches!(
+        env.ending(first),
+        Some(Ending::StartFailed { .. })
+    ));
+    env.begin(leaving);
+    env.die(leaving);
+    let fresh = env.make_ready()[0];
+    assert_eq!(env.held(fresh), [last]);
 }

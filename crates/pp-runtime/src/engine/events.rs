@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mio::{Interest, Token};
+use mio::Token;
 use pp_core::ExecutorId;
 
 use super::shared::Shared;
@@ -52,10 +52,7 @@ impl KeeperEvents for WorkerEvents {
         if let Some(reason) = worker.condemned.take() {
             process.kill(&reason);
         }
-        let registered = self
-            .shared
-            .registry
-            .register(channel.source(), token, Interest::READABLE);
+        let registered = self.shared.watch(channel.source(), token);
         let ready = registered
             .map_err(|error| error.to_string())
             .and_then(|()| channel.open(settings).map_err(|e| e.to_string()));
@@ -147,7 +144,6 @@ fn report(state: &mut State, id: ExecutorId, reached: Stage, exit: &Exit) {
 
 fn deregister(shared: &Shared, mut worker: Worker) {
     if let Some(line) = &mut worker.line {
-        // A socket that was never registered needs no more than to be closed.
-        let _ = shared.registry.deregister(line.channel.source());
+        shared.forget(line.channel.source());
     }
 }

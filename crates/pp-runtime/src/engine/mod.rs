@@ -182,6 +182,7 @@ impl Engine {
             kill_marked(&self.shared.mark.of_server());
             // A thread that panicked has nothing more to say.
             let _ = io.join();
+            self.shared.close();
         }
         self.shared.notices.close();
     }

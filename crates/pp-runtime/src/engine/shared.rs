@@ -1,9 +1,11 @@
 //! What the engine's threads share.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mio::{Poll, Registry, Token, Waker};
+use mio::event::Source;
+use mio::{Interest, Poll, Registry, Token, Waker};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::EngineConfig;
@@ -15,11 +17,17 @@ use crate::process::{ServerMark, WorkerSpec};
 /// The poll token of the waker; workers have their numbers.
 pub(super) const WAKE: Token = Token(usize::MAX);
 
+/// The means to reach the I/O thread.
+struct Poller {
+    registry: Registry,
+    waker: Waker,
+}
+
 /// State, and the means to wake who must act on it.
 pub(super) struct Shared {
     state: Mutex<State>,
-    pub(super) registry: Registry,
-    pub(super) waker: Waker,
+    /// Given up when the engine is destroyed, whoever still refers to it then.
+    poller: Mutex<Option<Poller>>,
     pub(super) spec: Arc<WorkerSpec>,
     pub(super) mark: ServerMark,
     pub(super) all: Arc<Group>,
@@ -37,11 +45,14 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: EngineConfig, poll: &Poll) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(config: EngineConfig, poll: &Poll) -> io::Result<Arc<Self>> {
         let notices = Arc::new(Notices::default());
-        Ok(Arc::new(Self {
+        let poller = Poller {
             registry: poll.registry().try_clone()?,
             waker: Waker::new(poll.registry(), WAKE)?,
+        };
+        Ok(Arc::new(Self {
+            poller: Mutex::new(Some(poller)),
             spec: Arc::new(config.worker.clone()),
             mark: ServerMark::new(),
             all: Arc::new(Group::default()),
@@ -61,9 +72,32 @@ impl Shared {
 
     /// Wakes the I/O thread.
     pub(super) fn wake_io(&self) {
-        if let Err(error) = self.waker.wake() {
+        if let Some(poller) = &*self.poller.lock()
+            && let Err(error) = poller.waker.wake()
+        {
             tracing::error!(%error, "cannot wake the I/O thread");
         }
+    }
+
+    /// Lets the I/O thread watch `source`, a worker's socket.
+    pub(super) fn watch(&self, source: &mut impl Source, token: Token) -> io::Result<()> {
+        match &*self.poller.lock() {
+            Some(poller) => poller.registry.register(source, token, Interest::READABLE),
+            None => Err(io::Error::other("the server was destroyed")),
+        }
+    }
+
+    /// Ends the watching of `source`.
+    pub(super) fn forget(&self, source: &mut impl Source) {
+        if let Some(poller) = &*self.poller.lock() {
+            // A socket that was never watched needs no more than to be closed.
+            let _ = poller.registry.deregister(source);
+        }
+    }
+
+    /// Closes what was needed to reach the I/O thread, which has ended.
+    pub(super) fn close(&self) {
+        self.poller.lock().take();
     }
 
     /// Ends all jobs and starts the end of all workers.

@@ -1,0 +1,133 @@
+# Parallel Python. Needs Rust (cargo, rustfmt, clippy), Python 3.11 or later, and make.
+# Everything else is installed by these targets, into this directory.
+#
+#   make demo      build, and run real work on all cores beside the plain loop
+#   make test      build, and run every check there is
+#   make help      the other targets
+#
+#   make test PYTHON=python3.13     another interpreter; each has its own .venv
+
+PYTHON ?= python3
+
+# Python is named by version, so that environments of several can live side by side.
+PYTHON_VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
+ifeq ($(PYTHON_VERSION),)
+  $(error "$(PYTHON)" does not run. Name a Python 3.11 or later: make PYTHON=python3.13)
+endif
+
+VENV := .venv-$(PYTHON_VERSION)
+ifeq ($(OS),Windows_NT)
+  BIN := $(CURDIR)/$(VENV)/Scripts
+  EXE := .exe
+else
+  BIN := $(CURDIR)/$(VENV)/bin
+  EXE :=
+endif
+VENV_PYTHON := $(BIN)/python$(EXE)
+
+# One interpreter for all of cargo's runs: a change of it rebuilds pyo3.
+export PYO3_PYTHON := $(VENV_PYTHON)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+unexport CONDA_PREFIX
+unexport PYTHONHOME
+
+CARGO ?= cargo
+# The crates whose tests run without a Python; pp-python is tested from Python.
+RUST_CRATES := --workspace --exclude pp-python
+PYTEST_ARGS ?=
+
+rwildcard = $(foreach entry,$(wildcard $(1)/*),$(call rwildcard,$(entry),$(2)) $(filter $(2),$(entry)))
+RUST_SOURCES := Cargo.toml Cargo.lock $(call rwildcard,crates,%.rs %.toml)
+
+# The environments share the extension in the source tree: without it, none is built.
+ifeq ($(wildcard python/pp/_core*.so python/pp/_core*.pyd),)
+.PHONY: $(VENV)/.built
+endif
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel format clean distclean
+
+help:
+	@echo "make demo         build, and run the demo: real work on all cores beside the plain loop"
+	@echo "make test         every check: lint, rust-test, types, docs-check, py-test"
+	@echo "  make lint         rustfmt, clippy, ruff"
+	@echo "  make rust-test    cargo nextest and doctests"
+	@echo "  make types        mypy, and the stub against the binary"
+	@echo "  make docs-check   rustdoc, public names against docs/api.md, versions"
+	@echo "  make py-test      pytest; PYTEST_ARGS='-k name' narrows it"
+	@echo "make build        the extension, in release mode, into $(VENV)"
+	@echo "make wheel        an abi3 wheel, into dist/"
+	@echo "make format       rustfmt and ruff, in place"
+	@echo "make clean        removes what was built; distclean also the environments"
+	@echo ""
+	@echo "PYTHON=$(PYTHON) (now $(PYTHON_VERSION)) chooses the interpreter."
+
+demo: build
+	"$(VENV_PYTHON)" demo
+
+# In this order: what is quick to fail comes first, and pytest has the last word.
+test: lint rust-test types docs-check py-test
+	@echo "make test: all checks passed on Python $(PYTHON_VERSION)."
+
+lint: rust-lint py-lint
+
+rust-lint: $(VENV)/.made
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+py-lint: $(VENV)/.dev-installed
+	"$(BIN)/ruff$(EXE)" check .
+	"$(BIN)/ruff$(EXE)" format --check .
+
+rust-test: $(VENV)/.made
+	"$(VENV_PYTHON)" tools/rust_tests.py $(RUST_CRATES)
+	$(CARGO) test --locked --doc $(RUST_CRATES)
+
+types: build $(VENV)/.dev-installed
+	"$(VENV_PYTHON)" -m mypy
+	"$(VENV_PYTHON)" -m mypy.stubtest pp._core --mypy-config-file pyproject.toml
+
+docs-check: build
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps $(RUST_CRATES)
+	"$(VENV_PYTHON)" tools/check_public_names.py
+	"$(VENV_PYTHON)" tools/check_versions.py
+
+py-test: build $(VENV)/.dev-installed
+	"$(VENV_PYTHON)" -m pytest $(PYTEST_ARGS)
+
+build: $(VENV)/.built
+
+wheel: $(VENV)/.build-installed
+	"$(BIN)/maturin$(EXE)" build --release --locked --out dist
+
+format: $(VENV)/.dev-installed
+	$(CARGO) fmt --all
+	"$(BIN)/ruff$(EXE)" check --fix .
+	"$(BIN)/ruff$(EXE)" format .
+
+clean:
+	$(CARGO) clean
+	$(PYTHON) tools/clean.py
+
+distclean: clean
+	$(PYTHON) tools/clean.py --environments
+
+# The environment, in steps: the demo needs only the first three.
+
+$(VENV)/.made:
+	$(PYTHON) -c "import sys; sys.exit('Parallel Python needs Python 3.11 or later.' if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv --clear "$(VENV)"
+	@"$(VENV_PYTHON)" -c "open('$@', 'w').close()"
+
+$(VENV)/.build-installed: requirements/build.txt $(VENV)/.made
+	"$(VENV_PYTHON)" -m pip install --quiet --disable-pip-version-check -r requirements/build.txt
+	@"$(VENV_PYTHON)" -c "open('$@', 'w').close()"
+
+$(VENV)/.built: $(RUST_SOURCES) pyproject.toml $(VENV)/.build-installed
+	"$(BIN)/maturin$(EXE)" develop --release --locked
+	@"$(VENV_PYTHON)" -c "open('$@', 'w').close()"
+
+$(VENV)/.dev-installed: requirements/dev.txt requirements/build.txt $(VENV)/.made
+	"$(VENV_PYTHON)" -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@"$(VENV_PYTHON)" -c "open('$@', 'w').close()"

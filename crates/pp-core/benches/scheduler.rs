@@ -1,0 +1,179 @@
+//! Decisions per second, and memory per queued job.
+//!
+//! `cargo bench -p pp-core`. Every figure per item is for one job: submitted, sent
+//! and finished, with all effects polled.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
+use pp_core::{Config, Effect, FunctionId, JobId, Scheduler, Time};
+
+// Counts the memory, so that each table of figures says what its jobs take.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+/// As large as the pointer that the data of a job is in real use.
+type Data = NonZeroU64;
+
+const F: FunctionId = FunctionId::from_u64(1);
+
+/// The run time of all jobs: short enough for the whole window.
+const RUN_TIME: Duration = Duration::from_micros(1);
+
+fn main() {
+    divan::main();
+}
+
+/// A scheduler, and executors that do nothing.
+struct Pool {
+    scheduler: Scheduler<Data>,
+    held: Vec<VecDeque<JobId>>,
+    now: u64,
+}
+
+impl Pool {
+    /// Executors that are ready and know how long the jobs take.
+    fn new(executors: u32) -> Self {
+        let mut pool = Self {
+            scheduler: Scheduler::new(Config::default()),
+            held: vec![VecDeque::with_capacity(512); executors as usize],
+            now: 0,
+        };
+        pool.scheduler.resize(executors, Time::ZERO);
+        pool.carry_out();
+        if executors > 0 {
+            pool.submit(1);
+            pool.drain();
+        }
+        pool
+    }
+
+    fn now(&mut self) -> Time {
+        self.now += 100;
+        Time::from_nanos(self.now)
+    }
+
+    fn submit(&mut self, jobs: usize) {
+        for _ in 0..jobs {
+            let now = self.now();
+            let submitted = self.scheduler.submit(F, Data::MIN, now);
+            assert!(submitted.is_ok());
+            self.carry_out();
+        }
+    }
+
+    /// Finishes one job of each executor, as many times as it takes.
+    fn finish(&mut self, jobs: usize) {
+        let mut left = jobs;
+        while left > 0 {
+            for index in 0..self.held.len() {
+                left -= usize::from(left > 0 && self.finish_on(index));
+            }
+        }
+    }
+
+    fn finish_on(&mut self, index: usize) -> bool {
+        let Some(job) = self.held[index].pop_front() else {
+            return false;
+        };
+        let executor = pp_core::ExecutorId::from_u64(index as u64);
+        let now = self.now();
+        let data = self.scheduler.job_finished(executor, job, RUN_TIME, now);
+        assert!(data.is_some());
+        self.carry_out();
+        true
+    }
+
+    fn drain(&mut self) {
+        while self.scheduler.outstanding() > 0 {
+            for index in 0..self.held.len() {
+                self.finish_on(index);
+            }
+        }
+    }
+
+    fn held_by(&mut self, executor: pp_core::ExecutorId) -> &mut VecDeque<JobId> {
+        let index = usize::try_from(executor.as_u64()).unwrap_or(usize::MAX);
+        &mut self.held[index]
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.scheduler.poll() {
+            let now = Time::from_nanos(self.now);
+            match effect {
+                Effect::Start { executor } => self.scheduler.executor_ready(executor, 512, now),
+                Effect::Send { executor, job } => self.held_by(executor).push_back(job),
+                Effect::Recall { executor, job } => {
+                    let held = self.held_by(executor);
+                    let place = held.iter().rposition(|&other| other == job);
+                    let recalled = place.and_then(|place| held.remove(place)).is_some();
+                    self.scheduler.recall_answered(executor, job, recalled, now);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// One job at a time: the round trip of a single caller.
+#[divan::bench(args = [1, 2, 16, 1_000, 10_000])]
+fn one_at_a_time(bencher: Bencher, executors: u32) {
+    let mut pool = Pool::new(executors);
+    bencher
+        .counter(ItemsCount::new(1_000_usize))
+        .bench_local(|| {
+            for _ in 0..1_000 {
+                pool.submit(1);
+                // The last to become idle is the one that is served, so look there first.
+                let index = pool.held.iter().rposition(|held| !held.is_empty());
+                pool.finish_on(index.unwrap_or(0));
+            }
+        });
+}
+
+/// A million jobs are submitted, then run.
+#[divan::bench(args = [2, 16, 1_000, 10_000], sample_count = 5, sample_size = 1)]
+fn a_million_at_once(bencher: Bencher, executors: u32) {
+    let jobs = 1_000_000_usize;
+    bencher
+        .counter(ItemsCount::new(jobs))
+        .with_inputs(|| Pool::new(executors))
+        .bench_local_values(|mut pool| {
+            pool.submit(jobs);
+            pool.finish(jobs);
+            assert!(pool.scheduler.is_empty());
+            pool
+        });
+}
+
+/// Submits and ends in turn, with this many jobs in the queue: the cost of a job may not
+/// grow with their number.
+#[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000])]
+fn steady_with_queue(bencher: Bencher, queued: usize) {
+    let mut pool = Pool::new(2);
+    pool.submit(queued);
+    bencher
+        .counter(ItemsCount::new(2_000_usize))
+        .bench_local(|| {
+            for _ in 0..1_000 {
+                pool.submit(2);
+                pool.finish(2);
+            }
+        });
+}
+
+/// Jobs that queue while no executor is there: the columns of the allocator tell what a
+/// million of them take.
+#[divan::bench(args = [1_000_000], sample_count = 5, sample_size = 1)]
+fn memory_of_queued_jobs(bencher: Bencher, jobs: usize) {
+    bencher
+        .counter(ItemsCount::new(jobs))
+        .with_inputs(|| Pool::new(0))
+        .bench_local_values(|mut pool| {
+            pool.submit(jobs);
+            pool
+        });
+}

@@ -1,0 +1,31 @@
+"""The form in which callables travel: what is in the bytes, and in which order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Form(NamedTuple):
+    """A serialized callable. It travels as a pickled tuple of plain values.
+
+    Attributes:
+        python: the version of Python that wrote it, major and minor: compiled code is
+            of no use to others.
+        path: the client's `sys.path`.
+        statements: import statements whose names the callable is to see.
+        sources: pairs of file name and text, of code that is on no disk.
+        reusable: whether what is loaded once can serve many jobs.
+        bundled: whether the payload is a pickled (callable, names, depfuncs,
+            namespaces) and not the callable alone: `names` and `depfuncs` are
+            dictionaries of what the callable is to see, `namespaces` is the list of the
+            global namespaces of all functions in the payload.
+        payload: the pickled callable.
+    """
+
+    python: tuple[int, int]
+    path: tuple[str, ...]
+    statements: tuple[str, ...]
+    sources: tuple[tuple[str, str], ...]
+    reusable: bool
+    bundled: bool
+    payload: bytes

@@ -1,0 +1,68 @@
+"""Arguments and results as bytes, and back."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from pp._serialize.rebuild_classes import fill_new_class, renew_class
+
+__all__ = ["dumps_args", "dumps_result", "loads", "pickled"]
+
+loads = pickle.loads
+
+
+def dumps_args(args: tuple[Any, ...], proto: int = 5, func_name: str | None = None) -> bytes:
+    """The arguments of a job, for a worker.
+
+    Args:
+        args: the positional arguments.
+        proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`.
+        func_name: the name of the function, for the error message.
+
+    Raises:
+        SerializationError: an argument cannot be serialized. The message names what
+            cannot, and where it sits.
+    """
+    try:
+        return pickled(args, proto, renew_class)
+    except Exception as error:
+        from pp._serialize.diagnose import explain_args  # noqa: PLC0415 - rare
+
+        raise explain_args(args, error, func_name) from error
+
+
+def dumps_result(result: object, proto: int = 5) -> bytes:
+    """The result of a job, for the client.
+
+    Args:
+        result: what the function returned.
+        proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`.
+
+    Raises:
+        SerializationError: the result cannot be serialized. The message names what
+            cannot, and where it sits.
+    """
+    try:
+        # A worker has no script: what it finds by name, the client finds too.
+        return pickle.dumps(result, proto)
+    except Exception:  # noqa: S110 - what that cannot do, the next one may
+        pass
+    try:
+        return pickled(result, proto, fill_new_class)
+    except Exception as error:
+        from pp._serialize.diagnose import explain_result  # noqa: PLC0415 - rare
+
+        raise explain_result(result, error) from error
+
+
+def pickled(value: object, proto: int, fill_class: Callable[[type, dict[str, Any]], None]) -> bytes:
+    """`value` by the general pickler; see `pickler.Pickler` for `fill_class`."""
+    # Many results never need it, and workers are to start quickly.
+    from pp._serialize.pickler import Pickler  # noqa: PLC0415
+
+    file = io.BytesIO()
+    Pickler(file, proto, fill_class).dump(value)
+    return file.getvalue()
