@@ -54,7 +54,8 @@ def formatted(error: BaseException) -> str:
 def define(source: str, name: str = "program") -> dict[str, Any]:
     """Runs `source` as a module that nobody can import; returns its globals."""
     namespace: dict[str, Any] = {"__name__": name}
-    exec(textwrap.dedent(source), namespace)
+    # Or this module's annotations would be the program's.
+    exec(compile(textwrap.dedent(source), f"<{name}>", "exec", dont_inherit=True), namespace)
     return namespace
 
 

@@ -84,7 +84,8 @@ def test_builtin_exceptions(lone: pp.Server, error: BaseException) -> None:
     assert type(raised) is type(error)
     assert raised.args == error.args
     assert str(raised) == str(error)
-    assert isinstance(error, OSError) <= (getattr(raised, "filename", None) is not None)
+    for attribute in ("errno", "filename", "name", "object", "lineno", "value"):
+        assert getattr(raised, attribute, None) == getattr(error, attribute, None)
     assert "in fail" in formatted(raised)
 
 

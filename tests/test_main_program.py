@@ -64,15 +64,17 @@ def test_no_guard_is_needed_and_main_is_not_run_again(
         import os, sys
         import pp
 
-        with open(sys.argv[1], "a") as log:
+        with open(sys.argv[1], "a+") as log:
             print("ran", file=log)
+            log.seek(0)
+            runs = log.read().split()
 
         def where():
             return os.getpid()
 
         server = pp.Server(2)
         pids = {job() for job in [server.submit(where) for _ in range(20)]}
-        print(os.getpid() in pids, open(sys.argv[1]).read().split())
+        print(os.getpid() in pids, runs)
         """,
         str(tmp_path / "log"),
     )

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pp._errors import DestroyedServerError
+
 if TYPE_CHECKING:
     from pp._core import Engine, Function, Group, Job
 
@@ -63,6 +65,9 @@ class Callback:
     def _call(self, job: Job[Any]) -> None:
         try:
             result = job()
+        except DestroyedServerError:
+            _logger.debug("job %d did not end, its callback is not called", job.tid)
+            return
         except Exception as error:
             # Nobody may ever ask the job, so at least the log tells.
             _logger.warning("job %d failed, its callback is not called: %r", job.tid, error)

@@ -6,6 +6,7 @@ use pp_runtime::{Engine as RuntimeEngine, Job as RuntimeJob, JobFailure, Outcome
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::errors::{internal, raise};
 use crate::group::Group;
@@ -23,12 +24,6 @@ impl Policy {
     }
 }
 
-/// What `job()` gives, found once.
-enum Collected {
-    Returns(Py<PyAny>),
-    Raises(Py<PyAny>),
-}
-
 /// A submitted job. Call it for its result.
 #[pyclass(frozen, weakref, module = "pp", name = "Job", generic)]
 pub(crate) struct Job {
@@ -37,7 +32,9 @@ pub(crate) struct Job {
     policy: Arc<Policy>,
     group: Py<Group>,
     callback: Option<Py<PyAny>>,
-    collected: PyOnceLock<Collected>,
+    /// What the call returns. An exception is made anew by each call: kept here, its
+    /// traceback would keep the caller's frame, and so the job itself, for ever.
+    value: PyOnceLock<Py<PyAny>>,
     printed: PyOnceLock<()>,
 }
 
@@ -55,7 +52,7 @@ impl Job {
             policy,
             group,
             callback,
-            collected: PyOnceLock::new(),
+            value: PyOnceLock::new(),
             printed: PyOnceLock::new(),
         }
     }
@@ -78,15 +75,7 @@ impl Job {
         if raw_result {
             return job.raw(py);
         }
-        match job.collect(py)? {
-            Collected::Returns(value) => Ok(value.clone_ref(py)),
-            Collected::Raises(exception) => {
-                let exception = exception.bind(py);
-                // Or each raising would add to the last one's traceback.
-                exception.setattr("__traceback__", py.None())?;
-                Err(PyErr::from_value(exception.clone()))
-            }
-        }
+        job.collect(py)
     }
 
     /// Waits until the job has ended and its callback has run. Raises
@@ -124,6 +113,11 @@ impl Job {
     #[getter]
     fn group(&self, py: Python<'_>) -> Py<PyAny> {
         self.group.get().name.clone_ref(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A callback often refers to the job; the rest cannot.
+        visit.call(&self.callback)
     }
 
     /// Whether the job ended by returning.
@@ -168,37 +162,41 @@ impl Job {
         Ok(())
     }
 
-    fn collect(&self, py: Python<'_>) -> PyResult<&Collected> {
-        let outcome = self
-            .inner
-            .outcome()
-            .ok_or_else(|| internal("a job was collected before its end"))?;
+    fn collect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let outcome = self.ended()?;
         if let Some(report) = report_of(outcome) {
             self.print(py, report)?;
         }
-        self.collected.get_or_try_init(py, || {
-            if let Outcome::Value(report) = outcome {
-                return match pickling::loads(py, report.body()) {
-                    Ok(value) => Ok(Collected::Returns(value.unbind())),
-                    Err(error) => {
-                        let hook = hooks(py)?.getattr("unreadable_result")?;
-                        self.failed(hook.call1((error.into_value(py), self.inner.number()))?)
-                    }
-                };
-            }
-            self.failed(exception_of(py, outcome)?)
-        })
+        let value = self.value.get_or_try_init(py, || {
+            let Outcome::Value(report) = outcome else {
+                return self.failed(exception_of(py, outcome)?);
+            };
+            pickling::loads(py, report.body())
+                .map(Bound::unbind)
+                .or_else(|error| {
+                    let hook = hooks(py)?.getattr("unreadable_result")?;
+                    self.failed(hook.call1((error.into_value(py), self.inner.number()))?)
+                })
+        })?;
+        Ok(value.clone_ref(py))
     }
 
-    /// What a failure comes to in this server.
-    fn failed(&self, exception: Bound<'_, PyAny>) -> PyResult<Collected> {
+    /// How the job ended.
+    fn ended(&self) -> PyResult<&Outcome> {
+        self.inner
+            .outcome()
+            .ok_or_else(|| internal("a job was collected before its end"))
+    }
+
+    /// What a failure comes to in this server: it is raised, or None.
+    fn failed(&self, exception: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = exception.py();
         let raised = self.policy.on_failure.bind(py).call1((exception,))?;
-        Ok(if raised.is_none() {
-            Collected::Returns(raised.unbind())
+        if raised.is_none() {
+            Ok(raised.unbind())
         } else {
-            Collected::Raises(raised.unbind())
-        })
+            Err(PyErr::from_value(raised))
+        }
     }
 
     /// Prints what the job printed, once.
@@ -217,15 +215,8 @@ impl Job {
 
     /// The pickled pair of result and output.
     fn raw(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let outcome = self
-            .inner
-            .outcome()
-            .ok_or_else(|| internal("a job was collected before its end"))?;
-        let Outcome::Value(report) = outcome else {
-            return match self.collect(py)? {
-                Collected::Raises(exception) => Err(PyErr::from_value(exception.bind(py).clone())),
-                Collected::Returns(value) => Ok(value.clone_ref(py)),
-            };
+        let Outcome::Value(report) = self.ended()? else {
+            return self.collect(py);
         };
         let body = PyBytes::new(py, report.body());
         let output = PyBytes::new(py, report.output());

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use pp_runtime::{Next, Session, SessionError, Status};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pp_runtime::{LineError, Next, Session, SessionError, Status};
+use pyo3::exceptions::{PyConnectionError, PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -109,6 +109,8 @@ impl WorkerSession {
                     let function = functions
                         .get_mut(&function)
                         .ok_or_else(|| internal("a job names an unknown function"))?;
+                    // One that came before this job is not for it.
+                    ignore_interrupts(py)?;
                     let answer = hooks.run_job(py, function, &args)?;
                     if session.is_fork() {
                         // A job forked and its child returned: only the worker answers.
@@ -245,6 +247,10 @@ fn ignore_interrupts(py: Python<'_>) -> PyResult<()> {
     }
 }
 
+/// A lost line is a `ConnectionError`; there is nobody left to work for.
 fn failed(error: &SessionError) -> PyErr {
-    PyOSError::new_err(error.to_string())
+    match error {
+        SessionError::Line(LineError::Bell(_)) => PyConnectionError::new_err(error.to_string()),
+        _ => PyOSError::new_err(error.to_string()),
+    }
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import os
 import pickle
+import signal
 import sys
 import types
-from typing import Any
+from typing import Any, NoReturn
 
 from pp import _core
 from pp._errors import SerializationError
@@ -26,17 +28,40 @@ def main() -> None:
     except BaseException as error:
         session.fault(f"the worker could not be set up: {error!r}")
         raise
-    session.run(
-        load_function=load_function,
-        dump_result=dumps_result,
-        describe=capture,
-        take_output=output.take,
-        serialization_error=SerializationError,
-        protocol=settings["proto"],
-    )
+    try:
+        session.run(
+            load_function=load_function,
+            dump_result=dumps_result,
+            describe=capture,
+            take_output=output.take,
+            serialization_error=SerializationError,
+            protocol=settings["proto"],
+        )
+    except ConnectionError as error:
+        _leave(session, str(error))
+
+
+def _leave(session: _core.WorkerSession, reason: str) -> NoReturn:
+    """Ends a worker that has lost its line, without a word on standard error: a job
+    that closed descriptors may have opened a file of its own in its place.
+    """
+    try:
+        session.fault(reason)
+    finally:
+        os._exit(1)
+
+
+def _reset_signals() -> None:
+    """Jobs find signals as programs do when they start, whatever the client does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _set_up(settings: dict[str, Any]) -> JobOutput:
+    _reset_signals()
     # A crash leaves a traceback on standard error, which the client keeps.
     faulthandler.enable()
     sys.path[:] = settings["path"]

@@ -104,6 +104,10 @@ impl Env {
     fn on_send(&mut self, executor: ExecutorId, job: JobId, effect: &Effect<u64>) {
         let entry = &self.jobs[&job];
         assert_eq!(entry.place, Place::Queue, "{effect:?}");
+        assert!(
+            !entry.cancelled || self.is_late,
+            "it was cancelled: {effect:?}"
+        );
         assert_eq!(self.scheduler.data(job), Some(&entry.data));
         let function = entry.function;
         self.check_order(job);

@@ -37,7 +37,7 @@ pub use outcome::{JobFailure, Outcome, Report};
 pub use state::Totals;
 
 use crate::fork;
-use crate::process::kill_marked;
+use crate::process::{Descendants, kill_marked};
 use shared::Shared;
 
 /// How long `destroy` waits for processes that were killed. Only one that hangs
@@ -174,10 +174,13 @@ impl Engine {
         if self.check_process().is_err() {
             return;
         }
-        self.shared.begin_destruction();
-        let io = self.io.lock().take();
-        if let Some(io) = io {
+        // Held to the end, so that no other call returns before all is done.
+        let mut io = self.io.lock();
+        if let Some(io) = io.take() {
+            let descendants = Descendants::of(&self.shared.lock().pids());
+            self.shared.begin_destruction();
             self.shared.wait_for_workers(Instant::now() + KILL_PATIENCE);
+            descendants.kill();
             // What a worker's child forked while it was being killed.
             kill_marked(&self.shared.mark.of_server());
             // A thread that panicked has nothing more to say.

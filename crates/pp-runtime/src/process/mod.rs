@@ -1,5 +1,6 @@
 //! Worker processes: how they are started, watched, killed and cleaned up after.
 
+mod descendants;
 mod exit;
 mod keeper;
 mod leftovers;
@@ -12,6 +13,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use descendants::Descendants;
 pub use exit::{Exit, ExitStatus};
 pub(crate) use keeper::{KeeperEvents, keep};
 pub(crate) use leftovers::kill_marked;

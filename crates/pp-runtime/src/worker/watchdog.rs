@@ -8,11 +8,11 @@ use std::io;
 use std::process;
 
 use crate::channel::WorkerStream;
-use crate::process::{MARK_VARIABLE, kill_marked};
+use crate::process::{Descendants, MARK_VARIABLE, kill_marked};
 
 /// Starts the watchdog on its own handle to the socket.
 pub(super) fn start(line: WorkerStream) -> io::Result<()> {
-    die_with_parent();
+    continue_with_parents_death();
     let mark = std::env::var(MARK_VARIABLE).unwrap_or_default();
     std::thread::Builder::new()
         .name("pp-watchdog".into())
@@ -24,14 +24,14 @@ pub(super) fn start(line: WorkerStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Also a worker that is stopped, and cannot run its watchdog, goes with its client.
-fn die_with_parent() {
+/// A worker that is stopped cannot run its watchdog. The client's death continues it.
+fn continue_with_parents_death() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, set_parent_process_death_signal};
-        // The signal comes when the spawning thread ends. That is the worker's
-        // keeper, which lives as long as the worker. Without it, the watchdog does.
-        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+        // Not KILL: it would come before the watchdog has killed the descendants. If
+        // it cannot be set, only stopped workers of killed clients stay.
+        let _ = set_parent_process_death_signal(Some(Signal::CONT));
     }
 }
 
@@ -62,6 +62,7 @@ fn wait_for_end(mut line: &WorkerStream) {
 
 /// Kills descendants, group and this process.
 fn end_everything(mark: &str) -> ! {
+    Descendants::of(&[process::id()]).kill();
     if !mark.is_empty() {
         kill_marked(last_mark(mark));
     }
