@@ -27,6 +27,7 @@ from tests.support import (
     RunPython,
     RunScript,
     eventually,
+    marked_processes,
 )
 
 # The directory that makes `import pp` work in a script.
@@ -56,12 +57,12 @@ def run_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         with pp.Server(1) as server:
             assert server.submit(jobs.echo, (1,))() == 1
         yield temporary
+        # What served a whole module is looked for here.
+        assert not marked_processes()
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind(
-    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, run_environment: Path
-) -> Iterator[None]:
+def nothing_left_behind(run_environment: Path) -> Iterator[None]:
     """Fails a test after which there is more than there was before it.
 
     That is: workers or their children, however deep; file descriptors and threads of
@@ -70,9 +71,6 @@ def nothing_left_behind(
     gc.collect()
     before = Holdings.now(run_environment)
     yield
-    # Pytest refers to fixtures and to logged exceptions for a while.
-    request.node.funcargs.clear()
-    caplog.get_records("call").clear()
     gc.collect()
     more: dict[str, list[object]] = {}
 
@@ -114,6 +112,13 @@ def lone(make_server: MakeServer) -> pp.Server:
     return make_server(1)
 
 
+@pytest.fixture(scope="module")
+def shared(run_environment: Path) -> Iterator[pp.Server]:
+    """A server of one worker for all tests of a module that look at results only."""
+    with pp.Server(1) as server:
+        yield server
+
+
 @pytest.fixture
 def make_gate(tmp_path: Path) -> Iterator[MakeGate]:
     """Makes gates, which open at the test's end at the latest."""
@@ -146,15 +151,18 @@ def run_python(run_environment: Path) -> RunPython:
         returncode: int | None = 0,
         quiet: bool = True,
     ) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", *arguments],
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "PYTHONUTF8": "1", **(env or {})},
-            timeout=timeout,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-W", "error", *arguments],
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "PYTHONUTF8": "1", **(env or {})},
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"hangs; stdout: {late.stdout!r}; stderr: {late.stderr!r}")
         said = f"it ended with {done.returncode}; stdout:\n{done.stdout}\nstderr:\n{done.stderr}"
         assert returncode is None or done.returncode == returncode, said
         assert not (quiet and done.stderr), said

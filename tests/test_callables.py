@@ -319,16 +319,16 @@ KINDS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_callables_of_modules(lone: pp.Server, kind: str) -> None:
+def test_callables_of_modules(shared: pp.Server, kind: str) -> None:
     function, args, expected = KINDS[kind]
-    assert lone.submit(function, args)() == expected
+    assert shared.submit(function, args)() == expected
 
 
-def test_classes_of_modules(lone: pp.Server) -> None:
-    made = lone.submit(Multiplier, (3,))()
+def test_classes_of_modules(shared: pp.Server) -> None:
+    made = shared.submit(Multiplier, (3,))()
     assert type(made) is Multiplier
     assert made(4) == 12
-    assert type(lone.submit(Multiplier.make, (3,))()) is Multiplier
+    assert type(shared.submit(Multiplier.make, (3,))()) is Multiplier
 
 
 @pytest.mark.parametrize(
@@ -356,23 +356,23 @@ def test_classes_of_modules(lone: pp.Server) -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_values_arrive_and_return_as_they_are(lone: pp.Server, value: Any) -> None:
-    returned = lone.submit(jobs.echo, (value,))()
+def test_values_arrive_and_return_as_they_are(shared: pp.Server, value: Any) -> None:
+    returned = shared.submit(jobs.echo, (value,))()
     assert returned == value
     assert type(returned) is type(value)
 
 
-def test_what_is_one_object_stays_one(lone: pp.Server) -> None:
-    shared: list[Any] = [1]
-    shared.append(shared)
-    first, second = lone.submit(jobs.echo, ((shared, shared),))()
+def test_what_is_one_object_stays_one(shared: pp.Server) -> None:
+    one: list[Any] = [1]
+    one.append(one)
+    first, second = shared.submit(jobs.echo, ((one, one),))()
     assert first is second
     assert first[1] is first
 
 
 @pytest.mark.parametrize("dtype", ["f8", "i4", "U3", "O"])
-def test_arrays(lone: pp.Server, dtype: str) -> None:
+def test_arrays(shared: pp.Server, dtype: str) -> None:
     array = np.arange(12).astype(dtype).reshape(3, 4)
-    returned = lone.submit(np.transpose, (array,))()
+    returned = shared.submit(np.transpose, (array,))()
     assert (returned == array.T).all()
     assert returned.dtype == array.dtype

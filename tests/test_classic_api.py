@@ -375,6 +375,24 @@ def test_destroy_fails_what_has_not_ended(make_server: MakeServer, gate: Gate) -
     assert ended() == "kept"
 
 
+def test_waiting_after_destroy_tells_that_jobs_were_lost(make_server: MakeServer) -> None:
+    server = make_server(0)
+    server.submit(jobs.echo, (1,))
+    server.destroy()
+    with pytest.raises(pp.DestroyedServerError):
+        server.wait()
+    with pytest.raises(pp.DestroyedServerError):
+        server.wait("default")
+
+
+def test_waiting_after_destroy_for_jobs_that_ended_is_fine(make_server: MakeServer) -> None:
+    server = make_server(1)
+    server.submit(jobs.echo, (1,)).wait()
+    server.destroy()
+    server.wait()
+    server.wait("default")
+
+
 def test_destroyed_server_error_is_caught_as_in_the_classic() -> None:
     assert issubclass(pp.DestroyedServerError, RuntimeError)
     assert issubclass(pp.DestroyedServerError, pp.PPError)

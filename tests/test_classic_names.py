@@ -30,50 +30,49 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("module", "expression", "expected"), FORMS, ids=[f[0] for f in FORMS])
-@pytest.mark.parametrize("kind", [tuple, list])
 def test_modules_in_all_forms(
-    lone: pp.Server, kind: Any, module: str, expression: str, expected: object
+    shared: pp.Server, module: str, expression: str, expected: object
 ) -> None:
     function = define(f"def function(): return {expression}")["function"]
     with pytest.raises(NameError):
-        lone.submit(function)()
-    assert lone.submit(function, (), (), kind([module]))() == expected
+        shared.submit(function)()
+    assert shared.submit(function, (), (), (module,))() == expected
 
 
-def test_several_modules(server: pp.Server) -> None:
+def test_several_modules(shared: pp.Server) -> None:
     function = define("def function(): return m.floor(sqrt(int(json.loads('17'))))")["function"]
     modules = ("json", "import math as m", "from math import sqrt")
-    assert server.submit(function, modules=modules)() == 4
+    assert shared.submit(function, modules=modules)() == 4
 
 
-def test_modules_are_there_for_depfuncs_too(server: pp.Server) -> None:
+def test_modules_are_there_for_depfuncs_too(shared: pp.Server) -> None:
     program = define("def outer(x): return inner(x)")
     helper = define("def inner(x): return math.sqrt(x)")
-    job = server.submit(program["outer"], (16,), (helper["inner"],), ("math",))
+    job = shared.submit(program["outer"], (16,), (helper["inner"],), ("math",))
     assert job() == 4.0
 
 
-def test_a_module_that_is_not_there_is_named(server: pp.Server) -> None:
+def test_a_module_that_is_not_there_is_named(shared: pp.Server) -> None:
     function = define("def function(): return 1")["function"]
     with pytest.raises(ImportError, match="no_such_module_anywhere"):
-        server.submit(function, modules=("no_such_module_anywhere",))()
+        shared.submit(function, modules=("no_such_module_anywhere",))()
 
 
-def test_a_name_that_a_module_lacks_is_named(server: pp.Server) -> None:
+def test_a_name_that_a_module_lacks_is_named(shared: pp.Server) -> None:
     function = define("def function(): return 1")["function"]
     with pytest.raises(ImportError, match="no_such_name"):
-        server.submit(function, modules=("from math import no_such_name",))()
+        shared.submit(function, modules=("from math import no_such_name",))()
 
 
 @pytest.mark.parametrize("module", ["", "import", "from math", "1x", "math; os", "import os as"])
-def test_what_names_no_module_is_refused(server: pp.Server, module: str) -> None:
+def test_what_names_no_module_is_refused(shared: pp.Server, module: str) -> None:
     function = define("def function(): return 1")["function"]
     with pytest.raises((ValueError, SyntaxError, ImportError)):
-        server.submit(function, modules=(module,))()
+        shared.submit(function, modules=(module,))()
 
 
 def test_modules_beside_the_program_are_found(
-    server: pp.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_server: Any
+    shared: pp.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_server: Any
 ) -> None:
     (tmp_path / "beside_the_program.py").write_text("ANSWER = 42\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -137,27 +136,26 @@ DEPFUNCS = {
 
 
 @pytest.mark.parametrize("case", DEPFUNCS)
-@pytest.mark.parametrize("kind", [tuple, list])
-def test_depfuncs(lone: pp.Server, kind: Any, case: str) -> None:
+def test_depfuncs(shared: pp.Server, case: str) -> None:
     source, helpers, names, expected = DEPFUNCS[case]
     function = define(source)["f"]
     namespace = define(helpers)
     args = (6,) if function.__code__.co_argcount else ()
     with pytest.raises(NameError):
-        lone.submit(function, args)()
-    job = lone.submit(function, args, kind(namespace[name] for name in names))
+        shared.submit(function, args)()
+    job = shared.submit(function, args, [namespace[name] for name in names])
     assert job() == expected
 
 
-def test_depfuncs_of_one_submit_are_not_there_for_the_next(lone: pp.Server) -> None:
+def test_depfuncs_of_one_submit_are_not_there_for_the_next(shared: pp.Server) -> None:
     function = define("def f(): return g()")["f"]
     first = define("def g(): return 1")["g"]
     second = define("def g(): return 2")["g"]
-    assert lone.submit(function, (), (first,))() == 1
-    assert lone.submit(function, (), (second,))() == 2
-    assert lone.submit(function, (), (first,))() == 1
+    assert shared.submit(function, (), (first,))() == 1
+    assert shared.submit(function, (), (second,))() == 2
+    assert shared.submit(function, (), (first,))() == 1
     with pytest.raises(NameError):
-        lone.submit(function)()
+        shared.submit(function)()
 
 
 GLOBALS = """
@@ -187,23 +185,23 @@ class Box:
     ],
 )
 def test_globals_bring_modules_functions_and_classes(
-    server: pp.Server, expression: str, expected: object
+    shared: pp.Server, expression: str, expected: object
 ) -> None:
     function = define(f"def function(): return {expression}")["function"]
-    job = server.submit(function, globals=define(GLOBALS))
+    job = shared.submit(function, globals=define(GLOBALS))
     assert job() == expected
 
 
-def test_globals_may_hold_what_cannot_be_sent(server: pp.Server) -> None:
+def test_globals_may_hold_what_cannot_be_sent(shared: pp.Server) -> None:
     program = define("def f(): return square(3)\ndef square(x): return x * x")
-    program.update(lock=threading.Lock(), server=server, stream=(n for n in range(3)))
-    assert server.submit(program["f"], globals=program)() == 9
+    program.update(lock=threading.Lock(), server=shared, stream=(n for n in range(3)))
+    assert shared.submit(program["f"], globals=program)() == 9
 
 
-def test_a_functions_own_names_come_before_others(server: pp.Server) -> None:
+def test_a_functions_own_names_come_before_others(shared: pp.Server) -> None:
     program = define("def f(): return g()\ndef g(): return 'own'")
     other = define("def g(): return 'other'")
-    assert server.submit(program["f"], globals=other)() == "own"
+    assert shared.submit(program["f"], globals=other)() == "own"
 
 
 CLASSIC_PROGRAM = """

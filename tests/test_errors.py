@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,14 +23,14 @@ def inner_function(value: int) -> NoReturn:
     raise ValueError(f"value is {value}")  # the line that raises
 
 
-def test_the_type_and_the_message_are_the_jobs_own(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(outer_function, (1,)))
+def test_the_type_and_the_message_are_the_jobs_own(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(outer_function, (1,)))
     assert type(error) is ValueError
     assert error.args == ("value is 2",)
 
 
-def test_the_workers_frames_and_lines_can_be_read(lone: pp.Server) -> None:
-    text = formatted(caught_from(lone.submit(outer_function, (1,))))
+def test_the_workers_frames_and_lines_can_be_read(shared: pp.Server) -> None:
+    text = formatted(caught_from(shared.submit(outer_function, (1,))))
     for line in (
         "in outer_function",
         "inner_function(value + 1)",
@@ -41,20 +42,20 @@ def test_the_workers_frames_and_lines_can_be_read(lone: pp.Server) -> None:
     assert str(Path(__file__)) in text
 
 
-def test_the_callers_own_frames_are_there_too(lone: pp.Server) -> None:
-    text = formatted(caught_from(lone.submit(outer_function, (1,))))
+def test_the_callers_own_frames_are_there_too(shared: pp.Server) -> None:
+    text = formatted(caught_from(shared.submit(outer_function, (1,))))
     assert "in caught_from" in text
     assert "in test_the_callers_own_frames_are_there_too" not in text
 
 
-def test_asking_again_raises_the_same_and_no_longer_text(lone: pp.Server) -> None:
-    job = lone.submit(outer_function, (1,))
+def test_asking_again_raises_the_same_and_no_longer_text(shared: pp.Server) -> None:
+    job = shared.submit(outer_function, (1,))
     first = formatted(caught_from(job))
     assert [formatted(caught_from(job)) for _ in range(3)] == [first] * 3
 
 
-def test_the_remote_traceback_does_not_hide_in_str(lone: pp.Server) -> None:
-    assert str(caught_from(lone.submit(outer_function, (1,)))) == "value is 2"
+def test_the_remote_traceback_does_not_hide_in_str(shared: pp.Server) -> None:
+    assert str(caught_from(shared.submit(outer_function, (1,)))) == "value is 2"
 
 
 BUILTIN: list[BaseException] = [
@@ -79,13 +80,14 @@ BUILTIN: list[BaseException] = [
 
 
 @pytest.mark.parametrize("error", BUILTIN, ids=repr)
-def test_builtin_exceptions(lone: pp.Server, error: BaseException) -> None:
-    raised = caught_from(lone.submit(jobs.fail, (error,)))
+def test_builtin_exceptions(shared: pp.Server, error: BaseException) -> None:
+    raised = caught_from(shared.submit(jobs.fail, (error,)))
     assert type(raised) is type(error)
     assert raised.args == error.args
     assert str(raised) == str(error)
+    kept = pickle.loads(pickle.dumps(error))
     for attribute in ("errno", "filename", "name", "object", "lineno", "value"):
-        assert getattr(raised, attribute, None) == getattr(error, attribute, None)
+        assert getattr(raised, attribute, None) == getattr(kept, attribute, None)
     assert "in fail" in formatted(raised)
 
 
@@ -94,12 +96,12 @@ def recurse(depth: int) -> int:
     return recurse(depth + 1) + 1
 
 
-def test_a_recursion_without_end_costs_its_job_only(lone: pp.Server) -> None:
-    worker = lone.submit(jobs.pid)()
-    error = caught_from(lone.submit(recurse, (0,)))
+def test_a_recursion_without_end_costs_its_job_only(shared: pp.Server) -> None:
+    worker = shared.submit(jobs.pid)()
+    error = caught_from(shared.submit(recurse, (0,)))
     assert type(error) is RecursionError
     assert len(formatted(error)) < 20_000
-    assert lone.submit(jobs.pid)() == worker
+    assert shared.submit(jobs.pid)() == worker
 
 
 class CustomError(Exception):
@@ -118,8 +120,8 @@ def raise_custom() -> NoReturn:
     raise error
 
 
-def test_exceptions_of_the_users_own(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_custom))
+def test_exceptions_of_the_users_own(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_custom))
     assert type(error) is CustomError
     assert (error.args, error.code, error.extra) == (("custom", 7), 7, {"k": [1]})
     assert "a note of the user's" in error.__notes__
@@ -158,8 +160,8 @@ def raise_group() -> NoReturn:
     raise ExceptionGroup("several", [ValueError("one"), CustomError("two", 2)])
 
 
-def test_the_cause_is_kept(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_from))
+def test_the_cause_is_kept(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_from))
     assert type(error) is KeyError
     assert type(error.__cause__) is ValueError
     text = formatted(error)
@@ -168,23 +170,23 @@ def test_the_cause_is_kept(lone: pp.Server) -> None:
     assert 'int("x")' in text
 
 
-def test_the_context_is_kept(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_while))
+def test_the_context_is_kept(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_while))
     assert error.__cause__ is None or type(error.__cause__) is not ValueError
     assert type(error.__context__) is ValueError
     assert not error.__suppress_context__
     assert "During handling of the above exception" in formatted(error)
 
 
-def test_a_suppressed_context_stays_suppressed(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_from_none))
+def test_a_suppressed_context_stays_suppressed(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_from_none))
     assert error.__suppress_context__
     assert error.__cause__ is None
     assert "invalid literal" not in formatted(error)
 
 
-def test_a_chain_is_kept(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_chain))
+def test_a_chain_is_kept(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_chain))
     chain: list[type[BaseException]] = []
     link: BaseException | None = error
     while link is not None:
@@ -193,8 +195,8 @@ def test_a_chain_is_kept(lone: pp.Server) -> None:
     assert chain == [OSError, KeyError, ValueError]
 
 
-def test_groups_of_exceptions(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_group))
+def test_groups_of_exceptions(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_group))
     assert isinstance(error, ExceptionGroup)
     assert error.message == "several"
     assert [type(each) for each in error.exceptions] == [ValueError, CustomError]
@@ -275,13 +277,13 @@ class Own(BaseException):
     "error", [SystemExit(3), SystemExit(), KeyboardInterrupt(), GeneratorExit(), Own()], ids=repr
 )
 def test_what_ends_programs_ends_the_job_and_not_the_worker(
-    lone: pp.Server, error: BaseException
+    shared: pp.Server, error: BaseException
 ) -> None:
-    worker = lone.submit(jobs.pid)()
-    raised = caught_from(lone.submit(jobs.fail, (error,)))
+    worker = shared.submit(jobs.pid)()
+    raised = caught_from(shared.submit(jobs.fail, (error,)))
     assert type(raised) is type(error)
     assert raised.args == error.args
-    assert lone.submit(jobs.pid)() == worker
+    assert shared.submit(jobs.pid)() == worker
     assert [process.pid for process in marked_processes()] == [worker]
 
 

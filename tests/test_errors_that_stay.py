@@ -47,9 +47,9 @@ def raise_made(kind: str) -> NoReturn:
 
 
 @pytest.mark.parametrize("kind", ["LockError", "TwoError", "ReduceError"])
-def test_exceptions_that_cannot_travel_arrive_as_job_errors(lone: pp.Server, kind: str) -> None:
-    worker = lone.submit(jobs.pid)()
-    error = caught_from(lone.submit(raise_made, (kind,)))
+def test_exceptions_that_cannot_travel_arrive_as_job_errors(shared: pp.Server, kind: str) -> None:
+    worker = shared.submit(jobs.pid)()
+    error = caught_from(shared.submit(raise_made, (kind,)))
     assert type(error) is pp.JobError
     assert error.type_name is not None
     assert error.type_name.endswith(kind)
@@ -61,7 +61,7 @@ def test_exceptions_that_cannot_travel_arrive_as_job_errors(lone: pp.Server, kin
     assert "raise error  # here" in formatted(error)
     assert kind in str(error)
     assert "the message" in str(error)
-    assert lone.submit(jobs.pid)() == worker
+    assert shared.submit(jobs.pid)() == worker
 
 
 class StrError(Exception):
@@ -80,12 +80,12 @@ def raise_str_raises() -> NoReturn:
     raise StrError
 
 
-def test_exceptions_that_cannot_be_printed(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_str_raises))
+def test_exceptions_that_cannot_be_printed(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_str_raises))
     assert isinstance(error, pp.JobError)
     assert error.type_name is not None
     assert error.type_name.endswith("StrError")
-    assert lone.submit(jobs.echo, (1,))() == 1
+    assert shared.submit(jobs.echo, (1,))() == 1
 
 
 def raise_caused_by_unpicklable() -> NoReturn:
@@ -95,8 +95,8 @@ def raise_caused_by_unpicklable() -> NoReturn:
         raise ValueError("the effect") from error
 
 
-def test_a_cause_that_cannot_travel_does_not_spoil_the_error(lone: pp.Server) -> None:
-    error = caught_from(lone.submit(raise_caused_by_unpicklable))
+def test_a_cause_that_cannot_travel_does_not_spoil_the_error(shared: pp.Server) -> None:
+    error = caught_from(shared.submit(raise_caused_by_unpicklable))
     assert type(error) is ValueError
     text = formatted(error)
     assert "the cause" in text

@@ -10,7 +10,7 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.support import MakeServer, define
+from tests.support import Gate, MakeServer, define
 
 # A program that defines f(); then what changes; f() before and after.
 CHANGES: dict[str, tuple[str, str, object, object]] = {
@@ -343,53 +343,56 @@ def change(request: pytest.FixtureRequest) -> Any:
     return define(source), statement, before, after
 
 
-def test_each_submit_sees_the_state_of_its_moment(lone: pp.Server, change: Any) -> None:
+def test_each_submit_sees_the_state_of_its_moment(shared: pp.Server, change: Any) -> None:
     program, statement, before, after = change
-    assert lone.submit(program["f"])() == before
-    assert lone.submit(program["f"])() == before
+    assert shared.submit(program["f"])() == before
+    assert shared.submit(program["f"])() == before
     exec(textwrap.dedent(statement), program)
-    assert lone.submit(program["f"])() == after
-    assert lone.submit(program["f"])() == after
+    assert shared.submit(program["f"])() == after
+    assert shared.submit(program["f"])() == after
 
 
-def test_jobs_that_wait_see_the_state_of_their_submit(make_server: MakeServer, change: Any) -> None:
+def test_jobs_that_wait_see_the_state_of_their_submit(
+    shared: pp.Server, gate: Gate, change: Any
+) -> None:
     program, statement, before, after = change
-    server = make_server(0)
-    early = [server.submit(program["f"]) for _ in range(2)]
+    shared.submit(jobs.pass_gate, gate.args())
+    gate.await_inside("job")
+    early = [shared.submit(program["f"]) for _ in range(2)]
     exec(textwrap.dedent(statement), program)
-    late = server.submit(program["f"])
-    server.set_ncpus(1)
+    late = shared.submit(program["f"])
+    gate.open()
     assert [job() for job in early] == [before, before]
     assert late() == after
 
 
-def test_helpers_that_are_passed_may_change(lone: pp.Server) -> None:
+def test_helpers_that_are_passed_may_change(shared: pp.Server) -> None:
     program = define("x = 1\ndef g(): return x")
     function = define("def f(): return g()")["f"]
     for way in ({"depfuncs": (program["g"],)}, {"globals": program}):
         program["x"] = 1
-        assert lone.submit(function, **way)() == 1
+        assert shared.submit(function, **way)() == 1
         program["x"] = 2
-        assert lone.submit(function, **way)() == 2
+        assert shared.submit(function, **way)() == 2
 
 
-def test_globals_that_are_passed_may_change(lone: pp.Server) -> None:
+def test_globals_that_are_passed_may_change(shared: pp.Server) -> None:
     program = define("def g(): return 1")
     function = define("def f(): return g()")["f"]
-    assert lone.submit(function, globals=program)() == 1
+    assert shared.submit(function, globals=program)() == 1
     exec("def g(): return 2", program)
-    assert lone.submit(function, globals=program)() == 2
+    assert shared.submit(function, globals=program)() == 2
 
 
-def test_arrays_may_change(lone: pp.Server) -> None:
+def test_arrays_may_change(shared: pp.Server) -> None:
     array = np.zeros(1000)
 
     def total() -> float:
         return float(array.sum())
 
-    assert lone.submit(total)() == 0
+    assert shared.submit(total)() == 0
     array[7] = 3
-    assert lone.submit(total)() == 3
+    assert shared.submit(total)() == 3
 
 
 def test_arguments_may_change_after_submit(make_server: MakeServer) -> None:
@@ -408,9 +411,9 @@ def test_a_loop_variable_has_its_value_of_each_turn(server: pp.Server) -> None:
     assert [job() for job in made] == list(range(50))
 
 
-def test_templates_see_changes_too(lone: pp.Server) -> None:
+def test_templates_see_changes_too(shared: pp.Server) -> None:
     program = define("x = 1\ndef f(y): return x + y")
-    template: pp.Template[int] = pp.Template(lone, program["f"])
+    template: pp.Template[int] = pp.Template(shared, program["f"])
     assert template.submit(10)() == 11
     program["x"] = 2
     assert template.submit(10)() == 12

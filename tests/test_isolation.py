@@ -118,12 +118,12 @@ TRACES: dict[str, str] = {
 
 
 @pytest.mark.parametrize("trace", TRACES)
-def test_no_job_sees_what_another_has_done(lone: pp.Server, trace: str) -> None:
+def test_no_job_sees_what_another_has_done(shared: pp.Server, trace: str) -> None:
     function = define(TRACES[trace])["f"]
-    worker = lone.submit(jobs.pid)()
-    assert lone.submit(function)() == 1
-    assert [job() for job in [lone.submit(function) for _ in range(5)]] == [1] * 5
-    assert lone.submit(jobs.pid)() == worker
+    worker = shared.submit(jobs.pid)()
+    assert shared.submit(function)() == 1
+    assert [job() for job in [shared.submit(function) for _ in range(5)]] == [1] * 5
+    assert shared.submit(jobs.pid)() == worker
 
 
 @dataclass
@@ -137,9 +137,9 @@ class Bag:
         return len(self.items)
 
 
-def test_no_job_changes_the_clients_objects(lone: pp.Server) -> None:
+def test_no_job_changes_the_clients_objects(shared: pp.Server) -> None:
     bag = Bag()
     for _ in range(3):
-        assert lone.submit(Bag.fill, (bag,))() == 1
-        assert lone.submit(bag.fill)() == 1
+        assert shared.submit(Bag.fill, (bag,))() == 1
+        assert shared.submit(bag.fill)() == 1
     assert bag.items == []

@@ -44,10 +44,10 @@ def test_prints_follow_the_order_of_collection(
     assert capsys.readouterr().out == expected
 
 
-def test_each_job_prints_its_own(lone: pp.Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_job_prints_its_own(shared: pp.Server, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(5):
-        lone.submit(jobs.echo, (number,))()
-        lone.submit(jobs.say, (str(number),))()
+        shared.submit(jobs.echo, (number,))()
+        shared.submit(jobs.say, (str(number),))()
         assert capsys.readouterr().out == f"{number}\n"
 
 
@@ -80,10 +80,10 @@ WAYS_TO_WRITE = {
 
 
 @pytest.mark.parametrize("way", WAYS_TO_WRITE)
-def test_all_ways_to_write(lone: pp.Server, capsys: pytest.CaptureFixture[str], way: str) -> None:
+def test_all_ways_to_write(shared: pp.Server, capsys: pytest.CaptureFixture[str], way: str) -> None:
     statement, expected = WAYS_TO_WRITE[way]
     function = define(f"def function(): {statement}")["function"]
-    lone.submit(function, modules=("sys",))()
+    shared.submit(function, modules=("sys",))()
     assert capsys.readouterr().out == expected
 
 
@@ -100,11 +100,11 @@ def write_everywhere() -> str:
         return f"no input, {os.read(0, 1)!r}"
 
 
-def test_nothing_that_a_job_writes_or_reads_meets_the_protocol(lone: pp.Server) -> None:
-    assert lone.submit(write_everywhere)() == "no input, b''"
-    worker = lone.submit(jobs.pid)()
-    assert lone.submit(write_everywhere)() == "no input, b''"
-    assert lone.submit(jobs.pid)() == worker
+def test_nothing_that_a_job_writes_or_reads_meets_the_protocol(shared: pp.Server) -> None:
+    assert shared.submit(write_everywhere)() == "no input, b''"
+    worker = shared.submit(jobs.pid)()
+    assert shared.submit(write_everywhere)() == "no input, b''"
+    assert shared.submit(jobs.pid)() == worker
 
 
 def test_output_reaches_a_pipe_in_order(run_script: RunScript) -> None:

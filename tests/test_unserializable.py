@@ -80,7 +80,7 @@ PLACES: dict[str, tuple[tuple[Any, ...], tuple[str, ...]]] = {
         (program("def f(x=None): return x"),),
         ("default", r"\bx\b|__defaults__|0"),
     ),
-    "partial": ((functools.partial(jobs.add, LOCK),), (r"\[0\]",)),
+    "partial": ((functools.partial(jobs.add, LOCK),), ("partial", r"\[0\]|argument 1")),
     "partial by keyword": ((functools.partial(jobs.add, right=LOCK),), ("right",)),
     "bound method": ((Holder(LOCK).method,), ("held_here",)),
     "depfunc": (
@@ -92,17 +92,17 @@ PLACES["default"][0][0].__defaults__ = (LOCK,)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_error_names_the_object_and_its_place(server: pp.Server, place: str) -> None:
+def test_the_error_names_the_object_and_its_place(shared: pp.Server, place: str) -> None:
     call, names = PLACES[place]
     with pytest.raises(pp.SerializationError) as caught:
-        server.submit(*call)
+        shared.submit(*call)
     for name in ("lock", *names):
         assert re.search(name, str(caught.value)), f"{name!r} is not in: {caught.value}"
 
 
-def test_the_message_stays_short(server: pp.Server) -> None:
+def test_the_message_stays_short(shared: pp.Server) -> None:
     with pytest.raises(pp.SerializationError) as caught:
-        server.submit(jobs.echo, ({"text": "x" * 10**6, "y" * 10**6: LOCK},))
+        shared.submit(jobs.echo, ({"text": "x" * 10**6, "y" * 10**6: LOCK},))
     assert len(str(caught.value)) < 2000
 
 
@@ -152,74 +152,72 @@ OBJECTS: dict[str, tuple[Callable[[], Any], str]] = {
     "thread": (threading.current_thread, "lock|[Tt]hread"),
     "event": (threading.Event, "lock|Condition|Event"),
     "frame": (sys._getframe, "frame"),
-    "module attribute": (lambda: sys.stdout.buffer, "Buffered|TextIO|EncodedFile|file"),
     "own error": (RefusesToBePickled, "I stay here"),
     "broken reduce": (BrokenState, "BrokenState"),
     "cycle": (Self, "lock"),
-    "memoryview": (lambda: memoryview(b"ab"), "memoryview"),
 }
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
-def test_kinds_of_objects(server: pp.Server, kind: str) -> None:
+def test_kinds_of_objects(shared: pp.Server, kind: str) -> None:
     make, name = OBJECTS[kind]
     with pytest.raises(pp.SerializationError, match=name):
-        server.submit(jobs.echo, ([make()],))
-    assert server.submit(jobs.echo, (1,))() == 1
+        shared.submit(jobs.echo, ([make()],))
+    assert shared.submit(jobs.echo, (1,))() == 1
 
 
-def test_files_and_sockets(server: pp.Server, tmp_path: Path) -> None:
+def test_files_and_sockets(shared: pp.Server, tmp_path: Path) -> None:
     with (
         (tmp_path / "file").open("w") as file,
         pytest.raises(pp.SerializationError, match="TextIOWrapper"),
     ):
-        server.submit(jobs.echo, (file,))
+        shared.submit(jobs.echo, (file,))
     with socket.socket() as connection, pytest.raises(pp.SerializationError, match="socket"):
-        server.submit(jobs.echo, (connection,))
+        shared.submit(jobs.echo, (connection,))
 
 
-def test_the_reason_is_the_errors_cause(server: pp.Server) -> None:
+def test_the_reason_is_the_errors_cause(shared: pp.Server) -> None:
     with pytest.raises(pp.SerializationError) as caught:
-        server.submit(jobs.echo, (RefusesToBePickled(),))
+        shared.submit(jobs.echo, (RefusesToBePickled(),))
     assert isinstance(caught.value.__cause__, LookupError)
 
 
-def test_servers_and_jobs_stay_here(server: pp.Server) -> None:
+def test_servers_and_jobs_stay_here(shared: pp.Server) -> None:
     with pytest.raises(pp.SerializationError, match="Server"):
-        server.submit(jobs.echo, (server,))
+        shared.submit(jobs.echo, (shared,))
     with pytest.raises(pp.SerializationError, match="Server"):
-        server.submit(server.get_ncpus)
-    job = server.submit(jobs.echo, (1,))
+        shared.submit(shared.get_ncpus)
+    job = shared.submit(jobs.echo, (1,))
     with pytest.raises(pp.SerializationError, match="Job"):
-        server.submit(jobs.echo, (job,))
+        shared.submit(jobs.echo, (job,))
     assert job() == 1
 
 
-def test_what_is_nested_too_deeply(server: pp.Server) -> None:
+def test_what_is_nested_too_deeply(shared: pp.Server) -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(pp.SerializationError, match=r"deep|recursi"):
-        server.submit(jobs.echo, (deep,))
-    assert server.submit(jobs.echo, (1,))() == 1
+        shared.submit(jobs.echo, (deep,))
+    assert shared.submit(jobs.echo, (1,))() == 1
 
 
-def test_it_is_an_error_of_this_package_and_of_pickle(server: pp.Server) -> None:
+def test_it_is_an_error_of_this_package_and_of_pickle(shared: pp.Server) -> None:
     import pickle
 
     with pytest.raises(pickle.PicklingError) as caught:
-        server.submit(jobs.echo, (LOCK,))
+        shared.submit(jobs.echo, (LOCK,))
     assert isinstance(caught.value, pp.PPError)
 
 
-def test_interrupts_while_pickling_are_not_serialization_errors(lone: pp.Server) -> None:
+def test_interrupts_while_pickling_are_not_serialization_errors(shared: pp.Server) -> None:
     class Interrupted:
         def __reduce__(self) -> Any:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        lone.submit(jobs.echo, (Interrupted(),))
-    assert lone.submit(jobs.echo, (1,))() == 1
+        shared.submit(jobs.echo, (Interrupted(),))
+    assert shared.submit(jobs.echo, (1,))() == 1
 
 
 class BreaksOnArrival:
@@ -234,15 +232,15 @@ def arrive() -> None:
     raise ValueError("broken on arrival")
 
 
-def test_what_breaks_on_arrival_fails_the_job_alone(lone: pp.Server) -> None:
-    worker = lone.submit(jobs.pid)()
-    job = lone.submit(jobs.echo, (BreaksOnArrival(),))
+def test_what_breaks_on_arrival_fails_the_job_alone(shared: pp.Server) -> None:
+    worker = shared.submit(jobs.pid)()
+    job = shared.submit(jobs.echo, (BreaksOnArrival(),))
     with pytest.raises((pp.PPError, ValueError), match="broken on arrival"):
         job()
     held = BreaksOnArrival()
     with pytest.raises((pp.PPError, ValueError), match="broken on arrival"):
-        lone.submit(lambda: held)()
-    assert lone.submit(jobs.pid)() == worker
+        shared.submit(lambda: held)()
+    assert shared.submit(jobs.pid)() == worker
     assert len(marked_processes()) == 1
 
 
@@ -258,27 +256,27 @@ def unpicklable_results() -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("kind", unpicklable_results())
-def test_results_that_cannot_be_sent(lone: pp.Server, kind: str) -> None:
-    worker = lone.submit(jobs.pid)()
-    job = lone.submit(unpicklable_results()[kind])
+def test_results_that_cannot_be_sent(shared: pp.Server, kind: str) -> None:
+    worker = shared.submit(jobs.pid)()
+    job = shared.submit(unpicklable_results()[kind])
     for _ in range(2):
         with pytest.raises(pp.SerializationError, match=kind):
             job()
     assert job.finished
-    assert lone.submit(jobs.pid)() == worker
+    assert shared.submit(jobs.pid)() == worker
 
 
-def test_results_name_the_place(lone: pp.Server) -> None:
-    job = lone.submit(lambda: {"answer": [1, threading.Lock()]})
+def test_results_name_the_place(shared: pp.Server) -> None:
+    job = shared.submit(lambda: {"answer": [1, threading.Lock()]})
     with pytest.raises(pp.SerializationError) as caught:
         job()
     for word in ("lock", "result", r"\['answer'\]", r"\[1\]"):
         assert re.search(word, str(caught.value)), f"{word} is not in: {caught.value}"
 
 
-def test_results_that_break_on_arrival(lone: pp.Server) -> None:
-    worker = lone.submit(jobs.pid)()
-    job = lone.submit(BreaksOnArrival)
+def test_results_that_break_on_arrival(shared: pp.Server) -> None:
+    worker = shared.submit(jobs.pid)()
+    job = shared.submit(BreaksOnArrival)
     with pytest.raises(pp.SerializationError, match="broken on arrival"):
         job()
-    assert lone.submit(jobs.pid)() == worker
+    assert shared.submit(jobs.pid)() == worker

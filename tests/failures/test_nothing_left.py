@@ -115,7 +115,9 @@ def test_destroy_with_process_trees(
     assert len(ledger.after("child ")) >= 2
 
 
-@pytest.mark.parametrize("kind", trees.KINDS)
+# Of a worker that dies by itself, an orphan that left the group with an empty
+# environment is not found: docs/design/processes.md says so.
+@pytest.mark.parametrize("kind", [k for k in trees.KINDS if k != "session_with_bare_environment"])
 def test_worker_death_takes_its_trees(
     kind: str, server_of: Callable[..., pp.Server], ledger: Ledger, token: str
 ) -> None:

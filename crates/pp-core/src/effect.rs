@@ -14,7 +14,8 @@ use crate::{ExecutorId, FunctionId, JobId};
 pub enum Effect<J> {
     /// Start an executor. Answer with
     /// [`executor_ready`](crate::Scheduler::executor_ready) or
-    /// [`executor_start_failed`](crate::Scheduler::executor_start_failed).
+    /// [`executor_start_failed`](crate::Scheduler::executor_start_failed): one of them
+    /// must come, so set a time limit.
     Start {
         /// The new executor.
         executor: ExecutorId,

@@ -9,7 +9,7 @@ use crate::{ExecutorId, Scheduler};
 impl<J> Scheduler<J> {
     /// Sets how many executors are wanted; 0 is allowed and lets jobs queue.
     ///
-    /// Growth is asked for at once, and begins a new series of attempts if starting
+    /// Growth is asked for at once, whatever the number, and begins a new series of attempts if starting
     /// has failed before. Shrinking kills nothing: idle executors retire, busy ones
     /// get no more jobs, give back those that they have not started, and retire when
     /// the others have finished. Ignored after [`destroy`](Self::destroy).

@@ -88,7 +88,7 @@ impl<J> Scheduler<J> {
         });
         self.queue.push(job);
         if self.starts.is_given_up() {
-            self.starts.wanted();
+            self.starts.revive();
             self.start_missing();
         }
         self.pump();
@@ -307,7 +307,7 @@ impl<J> Scheduler<J> {
         if let Some(entry) = self.jobs.get_mut(job) {
             entry.executor = QUEUED;
             self.queue.give_back(job);
-            self.starts.wanted();
+            self.starts.revive();
         }
     }
 

@@ -73,10 +73,7 @@ impl Starts {
     pub(crate) fn failed(&mut self, counts: ExecutorCounts, now: Time) -> Option<u32> {
         self.failures = self.failures.saturating_add(1);
         let doublings = self.failures.saturating_sub(CAREFUL).min(30);
-        let pause = match self.failures {
-            0..CAREFUL => std::time::Duration::ZERO,
-            _ => self.backoff.first.saturating_mul(1 << doublings),
-        };
+        let pause = self.backoff.first.saturating_mul(1 << doublings);
         self.not_before = now.saturating_add(pause.min(self.backoff.max));
         if self.failures < self.attempts || counts.wanted() > 0 {
             return None;
@@ -93,9 +90,9 @@ impl Starts {
         self.not_before = self.not_before.min(now);
     }
 
-    /// Somebody wants executors now: begins a new series of attempts if the last one
+    /// Somebody asks for executors: begins a new series of attempts if the last one
     /// was given up.
-    pub(crate) fn wanted(&mut self) {
+    pub(crate) fn revive(&mut self) {
         if self.given_up {
             self.given_up = false;
             self.failures = 0;

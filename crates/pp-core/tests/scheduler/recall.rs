@@ -59,6 +59,8 @@ fn a_starting_executor_takes_nothing_before_it_is_ready() {
 fn jobs_that_start_soon_stay_where_they_are() {
     let (mut env, workers) = Env::ready(2);
     env.measure(F, us(5));
+    // However long they have been idle before.
+    env.advance(ms(1_000));
     env.submit_many(F, 4);
     // One has three short jobs left when the other runs dry.
     while env.held(workers[1]).len() + env.queued().len() > 1 {

@@ -37,7 +37,7 @@ pub use outcome::{JobFailure, Outcome, Report};
 pub use state::Totals;
 
 use crate::fork;
-use crate::process::{Descendants, kill_marked};
+use crate::process::{Family, kill_all};
 use shared::Shared;
 
 /// How long `destroy` waits for processes that were killed. Only one that hangs
@@ -177,12 +177,13 @@ impl Engine {
         // Held to the end, so that no other call returns before all is done.
         let mut io = self.io.lock();
         if let Some(io) = io.take() {
-            let descendants = Descendants::of(&self.shared.lock().pids());
+            let mark = self.shared.mark.of_server();
+            let family = Family::of(&self.shared.lock().pids(), &mark);
             self.shared.begin_destruction();
             self.shared.wait_for_workers(Instant::now() + KILL_PATIENCE);
-            descendants.kill();
+            family.kill();
             // What a worker's child forked while it was being killed.
-            kill_marked(&self.shared.mark.of_server());
+            kill_all(&[], &mark);
             // A thread that panicked has nothing more to say.
             let _ = io.join();
             self.shared.close();

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::stderr::StderrTail;
-use super::{Exit, Pause, Process, ServerMark, WorkerSpec, kill_marked, oom};
+use super::{Exit, Pause, Process, ServerMark, WorkerSpec, kill_all, oom};
 use crate::channel::{Invitation, ParentBell};
 use crate::shm::Segment;
 
@@ -53,8 +53,9 @@ fn run(spec: &WorkerSpec, mark: &ServerMark, number: u64, events: &impl KeeperEv
         Ok(parts) => parts,
         Err(error) => return events.not_started(error),
     };
-    let status = process.wait(&mut |pause| events.paused(pause));
-    kill_marked(&mark.of_worker(number));
+    let status = process.wait(&mut |pause| events.paused(pause), || {
+        kill_all(&[process.pid()], &mark.of_worker(number));
+    });
     let stderr = stderr.finish(LAST_WORDS);
     events.ended(Exit {
         pid: process.pid(),
@@ -88,7 +89,7 @@ fn start(
         }
         Err(error) => {
             process.kill("its line could not be set up");
-            process.wait(&mut |_| {});
+            process.wait(&mut |_| {}, || {});
             Err(error)
         }
     }

@@ -1,9 +1,8 @@
 //! Worker processes: how they are started, watched, killed and cleaned up after.
 
-mod descendants;
 mod exit;
+mod family;
 mod keeper;
-mod leftovers;
 mod mark;
 mod oom;
 mod spec;
@@ -13,10 +12,9 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-pub(crate) use descendants::Descendants;
 pub use exit::{Exit, ExitStatus};
+pub(crate) use family::{Family, kill_all};
 pub(crate) use keeper::{KeeperEvents, keep};
-pub(crate) use leftovers::kill_marked;
 pub(crate) use mark::ServerMark;
 pub use spec::{MARK_VARIABLE, WorkerSpec};
 #[cfg(unix)]

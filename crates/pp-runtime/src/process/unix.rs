@@ -47,14 +47,18 @@ impl Process {
         self.killed_because.lock().clone()
     }
 
-    /// Kills the process and its group at once, stopped or not.
+    /// Kills the process at once, stopped or not. What it has started goes when its
+    /// end is noticed.
     pub(crate) fn kill(&self, reason: &str) {
         let child = self.child.lock();
         if child.is_some() {
             self.killed_because
                 .lock()
                 .get_or_insert_with(|| reason.to_owned());
-            self.signal_group();
+            if let Some(pid) = self.raw_pid() {
+                // It may have ended already; that is what was wanted.
+                let _ = kill_process(pid, Signal::KILL);
+            }
         }
     }
 
@@ -65,15 +69,23 @@ impl Process {
             .is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), look), Ok(None)))
     }
 
-    /// Waits for the end, tells of pauses meanwhile, kills what is left of the
-    /// process group, and reaps. To be called by one thread, once.
-    pub(super) fn wait(&self, on_pause: &mut dyn FnMut(Pause)) -> ExitStatus {
+    /// Waits for the end, tells of pauses meanwhile, clears up, kills what is left
+    /// of the process group, and reaps. To be called by one thread, once.
+    pub(super) fn wait(
+        &self,
+        on_pause: &mut dyn FnMut(Pause),
+        clear_up: impl FnOnce(),
+    ) -> ExitStatus {
         if let Some(pid) = self.raw_pid() {
             wait_for_end(pid, on_pause);
         }
-        let mut child = self.child.lock();
         // The zombie still holds the number, so the group is surely ours.
-        self.signal_group();
+        clear_up();
+        let mut child = self.child.lock();
+        if let Some(pid) = self.raw_pid() {
+            // Usually there is nothing left of it.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         child
             .take()
             .and_then(|mut child| child.wait().ok())
@@ -82,14 +94,6 @@ impl Process {
 
     fn raw_pid(&self) -> Option<Pid> {
         i32::try_from(self.pid).ok().and_then(Pid::from_raw)
-    }
-
-    fn signal_group(&self) {
-        if let Some(pid) = self.raw_pid() {
-            // Either may have gone already; that is what was wanted.
-            let _ = kill_process_group(pid, Signal::KILL);
-            let _ = kill_process(pid, Signal::KILL);
-        }
     }
 }
 

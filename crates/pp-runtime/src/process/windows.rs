@@ -65,13 +65,18 @@ impl Process {
     }
 
     /// Waits for the end and kills the descendants. Windows knows no pauses.
-    pub(super) fn wait(&self, _on_pause: &mut dyn FnMut(Pause)) -> ExitStatus {
+    pub(super) fn wait(
+        &self,
+        _on_pause: &mut dyn FnMut(Pause),
+        clear_up: impl FnOnce(),
+    ) -> ExitStatus {
         loop {
             let mut child = self.child.lock();
             match child.try_wait() {
                 Ok(None) => {}
                 Ok(Some(status)) => {
                     let _ = child.start_kill();
+                    clear_up();
                     return ExitStatus::from_std(status);
                 }
                 Err(_) => return ExitStatus::Unknown,

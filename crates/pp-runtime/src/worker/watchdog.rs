@@ -8,7 +8,10 @@ use std::io;
 use std::process;
 
 use crate::channel::WorkerStream;
-use crate::process::{Descendants, MARK_VARIABLE, kill_marked};
+use crate::process::{Family, MARK_VARIABLE};
+
+/// How often the family is looked for: a process may be forking meanwhile.
+const ROUNDS: usize = 3;
 
 /// Starts the watchdog on its own handle to the socket.
 pub(super) fn start(line: WorkerStream) -> io::Result<()> {
@@ -62,17 +65,22 @@ fn wait_for_end(mut line: &WorkerStream) {
 
 /// Kills descendants, group and this process.
 fn end_everything(mark: &str) -> ! {
-    Descendants::of(&[process::id()]).kill();
-    if !mark.is_empty() {
-        kill_marked(last_mark(mark));
+    // Trackers of shared memory end by themselves once this process has ended.
+    for _ in 0..ROUNDS {
+        Family::of(&[process::id()], last_mark(mark)).kill();
     }
-    #[cfg(unix)]
+    #[cfg(all(unix, not(target_os = "linux")))]
     {
         use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group};
         // Only the group that the client made for this worker: it leads it.
         if getpgrp() == getpid() {
             let _ = kill_current_process_group(Signal::KILL);
         }
+    }
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpid, kill_process};
+        let _ = kill_process(getpid(), Signal::KILL);
     }
     process::abort()
 }

@@ -45,8 +45,10 @@ class Worker:
 
     def __init__(self) -> None:
         self.packer = FunctionPacker()
+        here = str(Path(__file__).resolve().parent)
+        start = f"import sys; sys.path.insert(0, {here!r}); import link; link.serve()"
         self.process = subprocess.Popen(
-            [sys.executable, "-P", __file__],
+            [sys.executable, "-P", "-c", start],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -80,8 +82,10 @@ class Worker:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(20)
+        self.process.stdout.close()
 
 
 def serve() -> None:
@@ -110,8 +114,3 @@ def serve() -> None:
             error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
             answer = ("raised", capture(error))
         send(answers, answer)
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    serve()
