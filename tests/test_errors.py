@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,6 +54,22 @@ def test_asking_again_raises_the_same_and_no_longer_text(shared: pp.Server) -> N
     job = shared.submit(outer_function, (1,))
     first = formatted(caught_from(job))
     assert [formatted(caught_from(job)) for _ in range(3)] == [first] * 3
+
+
+def test_a_job_that_raised_can_be_forgotten(shared: pp.Server) -> None:
+    class Witness:
+        """Lives in the frame that asked the job."""
+
+    def ask() -> weakref.ref[Witness]:
+        witness = Witness()
+        job = shared.submit(outer_function, (1,))
+        with pytest.raises(ValueError, match="value is 2"):
+            job()
+        return weakref.ref(witness)
+
+    forgotten = ask()
+    gc.collect()
+    assert forgotten() is None
 
 
 def test_the_remote_traceback_does_not_hide_in_str(shared: pp.Server) -> None:

@@ -25,6 +25,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<group::Group>()?;
     module.add_class::<job::Job>()?;
     module.add_class::<worker::WorkerSession>()?;
+    module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;
     module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;
     module.add_function(wrap_pyfunction!(fork::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;

@@ -207,6 +207,12 @@ impl<'py> Hooks<'py> {
     }
 }
 
+/// If this process was started to clear up after a worker, does so and says true.
+#[pyfunction]
+pub(crate) fn undertake(py: Python<'_>) -> bool {
+    py.detach(pp_runtime::undertake)
+}
+
 /// The next message; waits for it with the GIL released. Interrupts that come
 /// while no job runs have nobody to go to.
 fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {

@@ -16,6 +16,6 @@ pub use engine::{
     Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice, Notices, Outcome,
     Report, Totals,
 };
-pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec};
+pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
 pub use shm::RingCorrupt;
 pub use worker::{Next, Session, SessionError, Status};

@@ -5,6 +5,9 @@ import sys
 # Where the client found `pp`; its whole path follows with the settings.
 sys.path.insert(0, sys.argv.pop())
 
-from pp._worker.main import main
+from pp._core import undertake
 
-main()
+if not undertake():
+    from pp._worker.main import main
+
+    main()

@@ -41,7 +41,8 @@ def define() -> Define:
 
     def define(source: str) -> dict[str, Any]:
         namespace: dict[str, Any] = {"__name__": "__main__"}
-        exec(compile(textwrap.dedent(source), "<program>", "exec"), namespace)
+        code = compile(textwrap.dedent(source), "<program>", "exec", dont_inherit=True)
+        exec(code, namespace)
         return namespace
 
     return define
@@ -95,8 +96,7 @@ def as_typed(text: str) -> str:
         if not line.strip():
             continue
         continues = line.startswith((" ", "else", "elif", "except", "finally", ")", "}", "]"))
-        if typed and typed[-1].startswith((" ", "@")) and not continues:
-            if not typed[-1].startswith("@"):
-                typed.append("")
+        if typed and typed[-1].startswith(" ") and not continues:
+            typed.append("")
         typed.append(line)
     return "\n".join([*typed, "", ""])

@@ -69,7 +69,7 @@ ARGUMENTS: dict[str, tuple[object, str]] = {
     "attribute": (Holder([LOCK]), "at args[0].held[0] there is"),
     "slot": (Slotted(LOCK), "at args[0].held there is"),
     "method": (Holder(LOCK).method, "the method is bound to, at self.held there is"),
-    "partial": (functools.partial(len, LOCK), "in args[0], args[0] of the partial is"),
+    "partial": (functools.partial(print, LOCK), "in args[0], args[0] of the partial is"),
     "exception": (ValueError(LOCK), "a part of args[0] is"),
 }
 
@@ -83,34 +83,60 @@ def test_places_in_arguments(kind: str) -> None:
 
 
 FUNCTIONS = {
-    "def f(): return lock": "function 'f': global 'lock' of function 'f' is a",
-    "cfg = {'db': [lock]}\ndef f(): return cfg": "global 'cfg' of function 'f', at cfg['db'][0] there",
-    "def g(): return lock\ndef f(): return g()": "in global 'g' of function 'f', global 'lock' of "
-    "function 'g' is a",
-    "def make(held):\n    return lambda: held\nf = make(lock)": "closure variable 'held' of function",
-    "def f(a, b=lock): pass": "default argument 'b' of function 'f' is a",
-    "def f(*, b=lock): pass": "default argument 'b' of function 'f' is a",
-    "def f(): pass\nf.held = lock": "attribute 'held' of function 'f' is a",
-    "def f(a: lock): pass": "annotation 'a' of function 'f' is a",
-    "class f:\n    held = lock": "class 'f': attribute 'held' of class 'f' is a",
-    "class B:\n    held = lock\nclass f(B): pass": "in base 'B' of class 'f', attribute 'held' of",
-    "class C:\n    @property\n    def p(self): return lock\ndef f(): return C": "in attribute 'p' of "
-    "class 'C', global 'lock' of function 'C.p' is",
-    "class C:\n    @staticmethod\n    def s(): return lock\nf = C": "global 'lock' of function 'C.s' is",
-    "import functools\n@functools.cache\ndef f(): return lock": "global 'lock' of function 'f' is",
-    "import functools\ndef g(): pass\nf = functools.partial(g, x=lock)": "a partial of function 'g': "
-    "keyword 'x' of the partial is",
-    "class C:\n    def __init__(self): self.x = lock\n    def m(self): pass\nf = C().m": "method 'C.m': "
-    "in the 'C' object that the method is bound to, at self.x there is",
-    "class C:\n    def __init__(self): self.x = lock\n    def __call__(self): pass\nf = C()": "at "
-    "self.x there is",
+    "global": ("def f(): return lock", "function 'f': global 'lock' of function 'f' is a"),
+    "in a global": (
+        "cfg = {'db': [lock]}\ndef f(): return cfg",
+        "in global 'cfg' of function 'f', at cfg['db'][0] there is a",
+    ),
+    "global of a helper": (
+        "def g(): return lock\ndef f(): return g()",
+        "in global 'g' of function 'f', global 'lock' of function 'g' is a",
+    ),
+    "closure": (
+        "def make(held):\n    return lambda: held\nf = make(lock)",
+        "closure variable 'held' of function 'make.<locals>.<lambda>' is a",
+    ),
+    "default": ("def f(a, b=lock): pass", "default argument 'b' of function 'f' is a"),
+    "keyword default": ("def f(*, b=lock): pass", "default argument 'b' of function 'f' is a"),
+    "attribute": ("def f(): pass\nf.held = lock", "attribute 'held' of function 'f' is a"),
+    "annotation": ("def f(a: lock): pass", "annotation 'a' of function 'f' is a"),
+    "class": ("class f:\n    held = lock", "class 'f': attribute 'held' of class 'f' is a"),
+    "base": (
+        "class B:\n    held = lock\nclass f(B): pass",
+        "in base 'B' of class 'f', attribute 'held' of class 'B' is a",
+    ),
+    "property": (
+        "class C:\n    @property\n    def p(self): return lock\ndef f(): return C",
+        "in attribute 'p' of class 'C', global 'lock' of function 'C.p' is a",
+    ),
+    "static method": (
+        "class f:\n    @staticmethod\n    def s(): return lock",
+        "in attribute 's' of class 'f', global 'lock' of function 'f.s' is a",
+    ),
+    "cached": (
+        "import functools\n@functools.cache\ndef f(): return lock",
+        "global 'lock' of function 'f' is a",
+    ),
+    "partial": (
+        "import functools\ndef g(): pass\nf = functools.partial(g, x=lock)",
+        "a partial of function 'g': keyword 'x' of the partial is a",
+    ),
+    "method": (
+        "class C:\n    def m(self): pass\nc = C()\nc.x = lock\nf = c.m",
+        "method 'C.m': in the 'C' object that the method is bound to, at self.x there is a",
+    ),
+    "callable": (
+        "class C:\n    def __call__(self): pass\nf = C()\nf.x = lock",
+        "at self.x there is a",
+    ),
 }
 
 
-@pytest.mark.parametrize("source", FUNCTIONS)
-def test_places_in_functions(define: Any, source: str) -> None:
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_places_in_functions(define: Any, kind: str) -> None:
+    source, words = FUNCTIONS[kind]
     message = refused(define(f"import threading\nlock = threading.Lock()\n{source}")["f"])
-    assert FUNCTIONS[source] in message
+    assert words in message
     assert "'_thread.lock' object" in message
 
 
@@ -147,10 +173,14 @@ def test_objects_that_cannot_be_shown() -> None:
     assert "pickling it raised LookupError" in message
 
 
+def iter_of_nothing() -> Any:
+    yield
+
+
 def test_remedies() -> None:
     with socket.socket() as connection:
         assert "Open it inside the job instead" in refused_args(connection)
-    assert "Send list(...) of it instead." in refused_args(n for n in [])
+    assert "Send list(...) of it instead." in refused_args(iter_of_nothing())
     with open(__file__) as file:
         assert "Open it inside the job instead" in refused_args(file)
 

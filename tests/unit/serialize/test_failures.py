@@ -114,7 +114,7 @@ BUILTIN = {
 def test_builtin_exceptions(raised: Any, expression: str) -> None:
     error = raised(f"raise {expression}")
     name, value = BUILTIN[expression]
-    assert type(error).__name__ == expression.partition("(")[0]
+    assert type(error) is type(eval(expression))
     assert getattr(error, name) == value
 
 
@@ -207,7 +207,9 @@ def test_exceptions_that_contain_each_other(raised: Any) -> None:
 
 def test_long_chains_are_cut(raised: Any) -> None:
     error = raised(
-        "e = None\nfor n in range(5000):\n    new = Plain(n)\n    new.__cause__ = e\n    e = new\nraise e"
+        "e = None\n"
+        "for n in range(5000):\n    new = Plain(n)\n    new.__cause__ = e\n    e = new\n"
+        "raise e"
     )
     length, following = 0, error
     while following is not None:
@@ -219,7 +221,8 @@ def test_long_chains_are_cut(raised: Any) -> None:
 def test_groups(raised: Any) -> None:
     error = raised(
         "def make(kind):\n"
-        "    try:\n        raise kind('member')\n    except Plain.__base__ as e:\n        return e\n"
+        "    try:\n        raise kind('member')\n"
+        "    except Plain.__base__ as e:\n        return e\n"
         "first = make(ValueError)\nfirst.__cause__ = KeyError('why')\n"
         "inner = ExceptionGroup('inner', [make(Plain)])\n"
         "raise ExceptionGroup('outer', [first, inner])"
@@ -275,7 +278,9 @@ def test_exceptions_without_a_text(raised: Any) -> None:
 
 def test_exceptions_that_cannot_be_changed(raised: Any) -> None:
     error = raised("raise Stubborn('x')")
-    assert type(error).__name__ in {"Stubborn", "JobError"}
+    # Its attributes cannot be set when it is unpickled, nor can its notes.
+    assert type(error).__name__ == "Stubborn"
+    assert error.args == ("x",)
 
 
 def test_deep_recursion_is_told_shortly(raised: Any) -> None:
@@ -315,7 +320,7 @@ def test_the_classic_text(worker: Any, raised: Any) -> None:
 
 def test_where_it_happened_can_be_said() -> None:
     try:
-        raise ValueError("x")  # noqa: EM101
+        raise ValueError("x")
     except ValueError as error:
         data = capture(error, where="while it read the arguments")
     assert ", while it read the arguments)" in restore(data).__notes__[0]

@@ -38,7 +38,8 @@ def test_the_form_is_plain(define: Any) -> None:
     form = form_of(define("def f(): return 1")["f"])
     assert form.python == sys.version_info[:2]
     assert form.path == tuple(sys.path)
-    assert form.statements == form.sources == ()
+    assert not form.statements
+    assert not form.sources
     assert form.reusable
     assert not form.bundled
 

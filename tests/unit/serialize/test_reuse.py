@@ -81,39 +81,53 @@ def test_a_change_and_back_gives_the_right_bytes(define: Any) -> None:
 
 
 REUSABLE = {
-    "def f(x): return x + 1": True,
-    "def f():\n    x = 0\n    def g():\n        nonlocal x\n        x += 1\n    g()\n    return x": True,
-    "def f(o): o.x = 1": True,
-    "import math\ndef f(): return math.pi": True,
-    "def g(): return 1\ndef f(): return g()": True,
-    "def f(n): return n and f(n - 1)": True,
-    "def make(n):\n    return lambda: n\nf = make(1)": True,
-    "def make():\n    n = 0\n    def f():\n        nonlocal n\n        n = 1\n    return f\nf = make()": False,
-    "n = 0\ndef f():\n    global n\n    n += 1": False,
-    "n = 0\ndef f():\n    def g():\n        global n\n        n += 1\n    g()": False,
-    "def g(): pass\ndef f(): g.x = 1": False,
-    "def g(): pass\ndef f(): del g.x": False,
-    "def f(): return eval('1')": False,
-    "L = []\ndef f(): return L": False,
-    "class C: pass\ndef f(): return C": False,
-    "f = len": True,
+    "plain": ("def f(x): return x + 1", True),
+    "own variable": (
+        "def f():\n    x = 0\n    def g():\n        nonlocal x\n        x += 1\n    g()",
+        True,
+    ),
+    "attribute of an argument": ("def f(o): o.x = 1", True),
+    "module": ("import math\ndef f(): return math.pi", True),
+    "helper": ("def g(): return 1\ndef f(): return g()", True),
+    "recursion": ("def f(n): return n and f(n - 1)", True),
+    "closure": ("def make(n):\n    return lambda: n\nf = make(1)", True),
+    "builtin": ("f = len", True),
+    "nonlocal": (
+        (
+            "def make():\n    n = 0\n    def f():\n        nonlocal n\n        n = 1\n"
+            "    return f\nf = make()"
+        ),
+        False,
+    ),
+    "global": ("n = 0\ndef f():\n    global n\n    n += 1", False),
+    "global, from deeper": (
+        "n = 0\ndef f():\n    def g():\n        global n\n        n += 1\n    g()",
+        False,
+    ),
+    "attribute of a helper": ("def g(): pass\ndef f(): g.x = 1", False),
+    "attribute of a helper goes": ("def g(): pass\ndef f(): del g.x", False),
+    "eval": ("def f(): return eval('1')", False),
+    "list": ("L = []\ndef f(): return L", False),
+    "class": ("class C: pass\ndef f(): return C", False),
 }
 
 
-@pytest.mark.parametrize("source", REUSABLE)
-def test_reusable_is_what_no_job_can_change(define: Any, source: str) -> None:
+@pytest.mark.parametrize("kind", REUSABLE)
+def test_reusable_is_what_no_job_can_change(define: Any, kind: str) -> None:
+    source, reusable = REUSABLE[kind]
     packed = FunctionPacker().pack(define(source)["f"])
-    assert load_function(packed.blob).reusable is REUSABLE[source]
+    assert load_function(packed.blob).reusable is reusable
 
 
 def test_lambdas_go_when_nobody_has_them() -> None:
     packer = FunctionPacker()
-    made = []
-    for number in range(50):
-        function = lambda number=number: number  # noqa: E731
+
+    def pack_one(number: int) -> weakref.ref[Any]:
+        function = lambda: number  # noqa: E731
         packer.pack(function)
-        made.append(weakref.ref(function))
-    del function
+        return weakref.ref(function)
+
+    made = [pack_one(number) for number in range(50)]
     gc.collect()
     assert [reference() for reference in made] == [None] * 50
     assert not packer._entries
@@ -128,8 +142,8 @@ def test_the_cache_is_bounded(define: Any, monkeypatch: pytest.MonkeyPatch) -> N
         assert len(packer._entries) <= 10
     # The ones that refer to themselves are let go too.
     first = weakref.ref(kept[0])
+    del function
     kept.clear()
-    function = None
     gc.collect()
     assert first() is None
 

@@ -51,8 +51,10 @@ CHANGES: dict[str, tuple[str, str, object, object]] = {
     "a keyword default": ("def f(*, a=1): return a", "f.__kwdefaults__['a'] = 2", 1, 2),
     "a default in place": ("def f(a=[]): return a", "f.__defaults__[0].append(1)", [], [1]),
     "a closure cell": (
-        "def make():\n    n = 1\n    def f(): return n\n    def change():\n        nonlocal n\n"
-        "        n = 2\n    return f, change\nf, change = make()",
+        (
+            "def make():\n    n = 1\n    def f(): return n\n    def change():\n        nonlocal n\n"
+            "        n = 2\n    return f, change\nf, change = make()"
+        ),
         "change()",
         1,
         2,
@@ -134,11 +136,13 @@ CHANGES: dict[str, tuple[str, str, object, object]] = {
         2,
     ),
     "a submodule that is imported later": (
-        "import xml\nimport sys\nfor name in [n for n in sys.modules if n.startswith('xml.')]:\n"
-        "    del sys.modules[name]\nfor name in [n for n in vars(xml) if n[0] != '_']:\n"
-        "    delattr(xml, name)\n"
-        "def f():\n    try:\n        return xml.sax.__name__\n    except AttributeError:\n"
-        "        return None",
+        (
+            "import xml\nimport sys\nfor name in [n for n in sys.modules if n.startswith('xml.')]:\n"
+            "    del sys.modules[name]\nfor name in [n for n in vars(xml) if n[0] != '_']:\n"
+            "    delattr(xml, name)\n"
+            "def f():\n    try:\n        return xml.sax.__name__\n    except AttributeError:\n"
+            "        return None"
+        ),
         "import xml.sax",
         None,
         "xml.sax",
@@ -178,17 +182,21 @@ MUTATIONS: dict[str, tuple[str, object]] = {
         True,
     ),
     "a global that it makes": (
-        "def f():\n    global made\n    there = 'made' in globals()\n    made = 1\n    return there",
+        "def f():\n    global made\n    old = globals().get('made', False)\n    made = 1\n    return old",
         False,
     ),
     "a variable of its closure": (
-        "def make():\n    n = 0\n    def f():\n        nonlocal n\n        n += 1\n"
-        "        return n\n    return f\nf = make()",
+        (
+            "def make():\n    n = 0\n    def f():\n        nonlocal n\n        n += 1\n"
+            "        return n\n    return f\nf = make()"
+        ),
         1,
     ),
     "a variable of its closure, from deeper": (
-        "def make():\n    n = 0\n    def f():\n        def g():\n            nonlocal n\n"
-        "            n += 1\n        g()\n        return n\n    return f\nf = make()",
+        (
+            "def make():\n    n = 0\n    def f():\n        def g():\n            nonlocal n\n"
+            "            n += 1\n        g()\n        return n\n    return f\nf = make()"
+        ),
         1,
     ),
     "a list": ("L = []\ndef f():\n    L.append(1)\n    return L", [1]),
@@ -220,13 +228,17 @@ MUTATIONS: dict[str, tuple[str, object]] = {
         False,
     ),
     "a class attribute by an instance": (
-        "class C:\n    n = 0\n    def m(self):\n        type(self).n += 1\n        return self.n\n"
-        "def f(): return C().m()",
+        (
+            "class C:\n    n = 0\n    def m(self):\n        type(self).n += 1\n        return self.n\n"
+            "def f(): return C().m()"
+        ),
         1,
     ),
     "a method": (
-        "class C:\n    def m(self): return 1\n"
-        "def f():\n    got = C().m()\n    C.m = lambda self: 2\n    return got",
+        (
+            "class C:\n    def m(self): return 1\n"
+            "def f():\n    got = C().m()\n    C.m = lambda self: 2\n    return got"
+        ),
         1,
     ),
 }

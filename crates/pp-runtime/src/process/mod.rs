@@ -7,6 +7,7 @@ mod mark;
 mod oom;
 mod spec;
 mod stderr;
+pub(crate) mod undertaker;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -17,6 +18,7 @@ pub(crate) use family::{Family, kill_all};
 pub(crate) use keeper::{KeeperEvents, keep};
 pub(crate) use mark::ServerMark;
 pub use spec::{MARK_VARIABLE, WorkerSpec};
+pub use undertaker::undertake;
 #[cfg(unix)]
 pub(crate) use unix::Process;
 #[cfg(windows)]

@@ -8,10 +8,7 @@ use std::io;
 use std::process;
 
 use crate::channel::WorkerStream;
-use crate::process::{Family, MARK_VARIABLE};
-
-/// How often the family is looked for: a process may be forking meanwhile.
-const ROUNDS: usize = 3;
+use crate::process::{Family, MARK_VARIABLE, undertaker};
 
 /// Starts the watchdog on its own handle to the socket.
 pub(super) fn start(line: WorkerStream) -> io::Result<()> {
@@ -65,9 +62,11 @@ fn wait_for_end(mut line: &WorkerStream) {
 
 /// Kills descendants, group and this process.
 fn end_everything(mark: &str) -> ! {
-    // Trackers of shared memory end by themselves once this process has ended.
-    for _ in 0..ROUNDS {
-        Family::of(&[process::id()], last_mark(mark)).kill();
+    let mark = last_mark(mark);
+    if !kill_family(mark) {
+        // What starts children may do so until this process has ended. If there can be
+        // no undertaker, nothing more can be done.
+        let _ = undertaker::call(mark);
     }
     #[cfg(all(unix, not(target_os = "linux")))]
     {
@@ -83,6 +82,14 @@ fn end_everything(mark: &str) -> ! {
         let _ = kill_process(getpid(), Signal::KILL);
     }
     process::abort()
+}
+
+/// Kills all that this worker has started; whether it had started nothing. Trackers
+/// of shared memory end by themselves once this process has ended.
+fn kill_family(mark: &str) -> bool {
+    let family = Family::of(&[process::id()], mark);
+    family.kill();
+    family.has_no_members()
 }
 
 /// This worker's own part of the path of marks.

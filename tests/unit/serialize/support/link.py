@@ -111,6 +111,6 @@ def serve() -> None:
             answer = ("value", dumps_result(target(*loads(args))))
         except BaseException as error:
             # The extension module has no frame of its own.
-            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
             answer = ("raised", capture(error))
         send(answers, answer)

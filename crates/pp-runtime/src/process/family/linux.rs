@@ -56,6 +56,11 @@ impl Family {
         self.members.is_empty() && self.trackers.is_empty()
     }
 
+    /// Whether there are none but trackers.
+    pub(crate) fn has_no_members(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Kills all but the trackers.
     pub(crate) fn kill(&self) {
         kill(&self.members);

@@ -13,6 +13,10 @@ impl Family {
         true
     }
 
+    pub(crate) fn has_no_members(&self) -> bool {
+        true
+    }
+
     pub(crate) fn kill(&self) {}
 
     pub(crate) fn let_trackers_finish(&self) {}
