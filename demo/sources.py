@@ -1,11 +1,24 @@
 """The second piece of work: what Python's standard library is written in."""
 
 import keyword
+import re
 import sysconfig
 import tokenize
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# A comment, a string or a word. What looks like a word or a comment within a string is
+# part of that string, and none.
+TOKEN = re.compile(
+    r"""
+    (?P<comment> \#[^\n]* )
+  | (?P<string> [bfru]{0,2} (?: \"{3} (?:[^\\]|\\.)*? \"{3} | '{3} (?:[^\\]|\\.)*? '{3}
+                            | \" (?:[^\"\\\n]|\\.)* \" | ' (?:[^'\\\n]|\\.)* ' ) )
+  | (?P<word> \b [^\W\d]\w* )
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass
@@ -13,10 +26,11 @@ class Survey:
     """What was counted in some source files.
 
     Attributes:
-        files: how many could be read as Python of this version.
+        files: how many could be read.
         skipped: how many could not; the library's tests have some of them on purpose.
         lines: lines of all kinds.
-        comments: comments, of a line of their own or not.
+        comments: comments, on a line of their own or not.
+        strings: strings, docstrings among them.
         names: each identifier and how often it is used.
         keywords: each keyword and how often it is used.
     """
@@ -25,6 +39,7 @@ class Survey:
     skipped: int = 0
     lines: int = 0
     comments: int = 0
+    strings: int = 0
     names: Counter[str] = field(default_factory=Counter)
     keywords: Counter[str] = field(default_factory=Counter)
 
@@ -34,28 +49,33 @@ class Survey:
         self.skipped += other.skipped
         self.lines += other.lines
         self.comments += other.comments
+        self.strings += other.strings
         self.names.update(other.names)
         self.keywords.update(other.keywords)
 
 
 def survey(paths: list[str]) -> Survey:
-    """Reads some files, takes them apart into tokens and counts these."""
+    """Reads some files, takes them apart and counts the parts."""
     result = Survey()
     for path in paths:
         try:
             with tokenize.open(path) as file:
-                tokens = list(tokenize.generate_tokens(file.readline))
-        except (SyntaxError, UnicodeError, tokenize.TokenError):
+                text = file.read()
+        except (SyntaxError, UnicodeError):
             result.skipped += 1
             continue
         result.files += 1
-        result.lines += tokens[-1].start[0] - 1
-        for token in tokens:
-            if token.type == tokenize.COMMENT:
+        result.lines += text.count("\n")
+        for comment, string, word in TOKEN.findall(text):
+            if word:
+                result.names[word] += 1
+            elif comment:
                 result.comments += 1
-            elif token.type == tokenize.NAME:
-                kind = result.keywords if keyword.iskeyword(token.string) else result.names
-                kind[token.string] += 1
+            elif string:
+                result.strings += 1
+    for word in keyword.kwlist:
+        if word in result.names:
+            result.keywords[word] = result.names.pop(word)
     return result
 
 

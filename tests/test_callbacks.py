@@ -103,14 +103,13 @@ def test_finished_means_that_the_callback_has_run(server: pp.Server) -> None:
     assert job.finished
 
 
-@pytest.mark.parametrize("kind", [ValueError, SystemExit])
 def test_one_that_raises_is_logged_and_loses_nothing(
-    server: pp.Server, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
+    server: pp.Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     called: list[int] = []
 
     def bad(_result: object) -> None:
-        raise kind("from the callback")
+        raise ValueError("from the callback")
 
     with caplog.at_level(logging.ERROR, "pp"):
         first = server.submit(jobs.echo, (1,), callback=bad)
@@ -122,7 +121,23 @@ def test_one_that_raises_is_logged_and_loses_nothing(
     assert [record.name for record in records] == ["pp"]
     assert f"job {first.tid} " in records[0].getMessage()
     assert records[0].exc_info is not None
-    assert records[0].exc_info[0] is kind
+    assert records[0].exc_info[0] is ValueError
+
+
+def test_one_that_exits_ends_neither_a_wait_nor_the_client(
+    server: pp.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(result: object) -> None:
+        raise SystemExit(f"after {result}")
+
+    # Again and again, since any of several threads may be the one that runs it.
+    with caplog.at_level(logging.ERROR, "pp"):
+        for number in range(30):
+            job = server.submit(jobs.echo, (number,), callback=leave)
+            WAYS[list(WAYS)[number % len(WAYS)]](server, job)
+            assert job.finished
+            assert job() == number
+    assert [caplog.text.count(f"SystemExit: after {n}\n") for n in range(30)] == [1] * 30
 
 
 def test_after_one_that_raises_the_server_works(server: pp.Server) -> None:

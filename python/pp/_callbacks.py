@@ -21,6 +21,15 @@ _LOOK = 3600.0
 _PATIENCE = 1.0
 
 
+class _Inside(threading.local):
+    """How many callbacks this thread is in."""
+
+    depth = 0
+
+
+_inside = _Inside()
+
+
 class Callback:
     """One job's callback. Whoever comes first runs it; others wait for that."""
 
@@ -34,7 +43,7 @@ class Callback:
         self._args = args
         self._on_failed_jobs = on_failed_jobs
         self._lock = threading.Lock()
-        self._runner: int | None = None
+        self._claimed = False
         self._done = threading.Event()
 
     @property
@@ -42,24 +51,29 @@ class Callback:
         """Whether it has run, or will never run."""
         return self._done.is_set()
 
+    def is_awaited(self) -> bool:
+        """Whether this thread, if it waits for all callbacks, has to wait for it."""
+        return not self.done and not (self._claimed and _inside.depth)
+
     def run(self, job: Job[Any]) -> None:
         """Runs the callback of the ended `job`, or waits until another thread has.
 
-        Called from within the callback itself, it returns at once.
+        Within a callback it waits for none: two that waited for each other's jobs
+        would do so for ever.
         """
         if self._done.is_set():
             return
-        me = threading.get_ident()
         with self._lock:
-            first = self._runner is None
-            if first:
-                self._runner = me
-        if first:
+            is_first = not self._claimed
+            self._claimed = True
+        if is_first:
+            _inside.depth += 1
             try:
                 self._call(job)
             finally:
+                _inside.depth -= 1
                 self._done.set()
-        elif self._runner != me:
+        elif not _inside.depth:
             self._done.wait()
 
     def _call(self, job: Job[Any]) -> None:
@@ -76,7 +90,7 @@ class Callback:
             return
         try:
             self._function(*self._args, result)
-        except Exception:
+        except (Exception, SystemExit, GeneratorExit):
             _logger.exception("the callback of job %d raised; the job's result is kept", job.tid)
 
 
@@ -103,10 +117,12 @@ class CallbackRunner:
         return job
 
     def pending(self, group: Hashable | None) -> Iterator[Job[Any]]:
-        """The jobs, of one group or of all, whose callbacks have not run."""
+        """The jobs, of one group or of all, whose callbacks are to be waited for."""
         with self._lock:
             jobs = list(self._jobs.values())
-        return (job for job, callback in jobs if not callback.done and group in (None, job.group))
+        return (
+            job for job, callback in jobs if callback.is_awaited() and group in (None, job.group)
+        )
 
     def abandon(self) -> None:
         """The server is not referred to any more: stop when all is done."""

@@ -51,15 +51,14 @@ impl Pool {
         pool
     }
 
-    fn now(&mut self) -> Time {
-        self.now += 100;
+    fn now(&self) -> Time {
         Time::from_nanos(self.now)
     }
 
     fn submit(&mut self, jobs: usize) {
         for _ in 0..jobs {
-            let now = self.now();
-            let submitted = self.scheduler.submit(F, Data::MIN, now);
+            self.now += 100;
+            let submitted = self.scheduler.submit(F, Data::MIN, self.now());
             assert!(submitted.is_ok());
             self.carry_out();
         }
@@ -69,6 +68,8 @@ impl Pool {
     fn finish(&mut self, jobs: usize) {
         let mut left = jobs;
         while left > 0 {
+            // All of them run at the same time.
+            self.now += 1_000;
             for index in 0..self.held.len() {
                 left -= usize::from(left > 0 && self.finish_on(index));
             }
@@ -89,6 +90,7 @@ impl Pool {
 
     fn drain(&mut self) {
         while self.scheduler.outstanding() > 0 {
+            self.now += 1_000;
             for index in 0..self.held.len() {
                 self.finish_on(index);
             }

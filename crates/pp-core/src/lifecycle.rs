@@ -27,7 +27,6 @@ impl<J> Scheduler<J> {
         self.settle(slot);
         self.start_missing();
         self.pump();
-        self.balance();
     }
 
     /// An executor changes the most jobs that it will hold at a time. A smaller figure
@@ -42,7 +41,6 @@ impl<J> Scheduler<J> {
         }
         self.settle(slot);
         self.pump();
-        self.balance();
     }
 
     /// An executor died, or was killed as asked.
@@ -94,7 +92,6 @@ impl<J> Scheduler<J> {
         self.note_departure(&gone, began);
         self.start_missing();
         self.pump();
-        self.balance();
     }
 
     /// Decides what becomes of a job whose executor is gone.

@@ -35,6 +35,9 @@ impl<J> Scheduler<J> {
     ///
     /// Jobs that would wait longer than the threshold are taken over at once. For the
     /// others a deadline is set: they should have begun by then.
+    ///
+    /// Comes last, when the caller has told all that it knows: an executor whose
+    /// results are still being read must not look idle or stalled.
     pub(crate) fn balance(&mut self) {
         let overdue = self
             .recalls
@@ -48,7 +51,10 @@ impl<J> Scheduler<J> {
                 break;
             };
             match holder.wait(self.now, self.config.recall.slack) {
-                Wait::Unknown => self.recall_from_stalled(slot),
+                Wait::Unknown => {
+                    self.stop_sending_ahead(slot);
+                    self.recall_half(slot);
+                }
                 Wait::About(wait) if overdue || wait > nanos(self.config.recall.threshold) => {
                     self.recall_half(slot);
                 }
@@ -88,12 +94,11 @@ impl<J> Scheduler<J> {
         self.recall_from_place(slot, 1);
     }
 
-    /// Asks back all that waits behind a job that turned out long.
-    fn recall_from_stalled(&mut self, slot: u32) {
+    /// Lets an executor get nothing more ahead before it has finished something.
+    fn stop_sending_ahead(&mut self, slot: u32) {
         if let Some(executor) = self.executors.get_mut(slot) {
             executor.stalled = true;
         }
-        self.recall_all(slot);
     }
 
     /// Asks back what waits at an executor from a place on: the oldest first, so that
@@ -157,7 +162,6 @@ impl<J> Scheduler<J> {
         self.settle(slot);
         self.start_missing();
         self.pump();
-        self.balance();
     }
 
     /// Puts an executor on the list of those to look at for a stall.
@@ -194,7 +198,8 @@ impl<J> Scheduler<J> {
             }
             let since = self.now.saturating_duration_since(executor.progress);
             if since >= self.config.recall.stall {
-                self.recall_from_stalled(slot);
+                self.stop_sending_ahead(slot);
+                self.recall_all(slot);
             } else {
                 self.watch(slot);
             }

@@ -28,7 +28,6 @@ impl<J> Scheduler<J> {
             self.start_missing();
         }
         self.pump();
-        self.balance();
     }
 
     /// Lets some executors go: those first that are missed least.

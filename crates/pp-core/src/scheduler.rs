@@ -115,7 +115,6 @@ impl<J> Scheduler<J> {
         self.cancel_sent(slot, job);
         self.doubt_effects();
         self.pump();
-        self.balance();
         true
     }
 
@@ -182,7 +181,6 @@ impl<J> Scheduler<J> {
         }
         self.settle(slot);
         self.pump();
-        self.balance();
         Some(entry.data)
     }
 
@@ -225,10 +223,10 @@ impl<J> Scheduler<J> {
         self.start_missing();
         self.check_stalls();
         self.pump();
-        self.balance();
     }
 
-    /// When [`tick`](Self::tick) is due, if nothing else happens before.
+    /// When [`tick`](Self::tick) is due, if nothing else happens before. To be asked
+    /// when [`poll`](Self::poll) has given `None`.
     pub fn next_deadline(&self) -> Option<Time> {
         let start = self.starts.deadline(self.executors.counts());
         let stall = self.recalls.next_look();
@@ -239,8 +237,14 @@ impl<J> Scheduler<J> {
     }
 
     /// The next thing to do, until `None`.
+    ///
+    /// Several events may come before it is called: then what is decided goes by all
+    /// of them. Tell of all results that can be read before polling.
     pub fn poll(&mut self) -> Option<Effect<J>> {
         loop {
+            if self.effects.is_empty() {
+                self.balance();
+            }
             let Some(effect) = self.effects.pop_front() else {
                 if self.effects.capacity() > SMALL {
                     self.effects.shrink_to(SMALL);

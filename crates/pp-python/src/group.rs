@@ -31,12 +31,11 @@ impl Group {
     }
 
     /// Blocks until none of its jobs is pending. Raises `DestroyedServerError` if
-    /// the server was destroyed while some were.
+    /// the server was destroyed while some were, also if that was before.
     fn wait(&self, py: Python<'_>) -> PyResult<()> {
-        if self.inner.pending() == 0 {
-            return Ok(());
+        if self.inner.pending() > 0 {
+            wait_with_signals(py, None, |patience: Duration| self.inner.wait(patience))?;
         }
-        wait_with_signals(py, None, |patience: Duration| self.inner.wait(patience))?;
         if self.inner.aborted() {
             return Err(raise(
                 py,

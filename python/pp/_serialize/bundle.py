@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import io
-import linecache
+import os
 import pickle
 import sys
 import types
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from pp._errors import SerializationError
@@ -18,7 +17,13 @@ from pp._serialize.form import Form
 from pp._serialize.pickler import LRU_CACHE, Pickler
 from pp._serialize.rebuild_classes import renew_class
 
-_FUNCTIONS = frozenset({types.FunctionType, types.BuiltinFunctionType, LRU_CACHE})
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, LRU_CACHE)
+
+_FOUND = (*_FUNCTIONS, type, types.ModuleType)
+
+# Most of what a program has in its globals. To look whether a type is among these is
+# quicker than to find out all that it is not.
+_VALUES = frozenset({int, float, str, bytes, bool, list, dict, tuple, set, type(None)})
 
 # Where the function is in what is wrapped around one.
 _WRAPPED_BY = {
@@ -54,6 +59,9 @@ class Bundle:
         self._depfuncs = dict(zip(map(_name_of, depfuncs), depfuncs, strict=True))
         self._statements = statements
         self.found = {} if globals is None else findings(globals)
+        if self._is_bundled() and isinstance(func, (*_FUNCTIONS, type)):
+            # What it calls may call it back.
+            self._depfuncs.setdefault(str(getattr(func, "__name__", "")), func)
 
     def others(self) -> list[Any]:
         """What the callable can reach by name besides what it refers to by itself."""
@@ -150,7 +158,8 @@ def findings(namespace: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in list(namespace.items())
-        if (type(value) in _FUNCTIONS or isinstance(value, (type, types.ModuleType)))
+        if type(value) not in _VALUES
+        and isinstance(value, _FOUND)
         and not (name.startswith("__") and name.endswith("__"))
         and not _is_ours(value)
     }
@@ -201,6 +210,8 @@ def _sources(files: Iterable[str]) -> tuple[tuple[str, str], ...]:
     sources = []
     for file in files:
         if not _is_file(file):
+            import linecache  # noqa: PLC0415 - few functions need it
+
             lines = linecache.getlines(file)
             if lines:
                 sources.append((file, "".join(lines)))
@@ -209,8 +220,8 @@ def _sources(files: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 def _is_file(name: str) -> bool:
     try:
-        return not name.startswith("<") and Path(name).is_file()
-    except (OSError, ValueError):
+        return os.path.isfile(name)  # noqa: PTH113 - pathlib is slow to import
+    except ValueError:
         return False
 
 

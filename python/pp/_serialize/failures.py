@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import textwrap
 from typing import NamedTuple
 
 from pp._errors import JobError, SerializationError
@@ -261,6 +260,5 @@ class _Restoration:
         return "".join(reversed(pieces))
 
     def _members_text(self, node: Node) -> str:
-        return "".join(
-            textwrap.indent(self._own_text(self._nodes[member]), "  | ") for member in node.members
-        )
+        texts = [self._own_text(self._nodes[member]) for member in node.members]
+        return "".join(f"  | {line}\n" for text in texts for line in text.splitlines())

@@ -82,7 +82,7 @@ class _Entry:
         strong: tuple[Any, ...],
     ) -> None:
         self.packed = packed
-        self.recent = True
+        self.recent = False
         self._path = path
         self._proto = proto
         self._guards = guards
@@ -195,17 +195,17 @@ class FunctionPacker:
             self._entries.pop(key, None)
             self._entries[key] = _Entry(packed, *state, root, strong)
             self._size += len(packed.blob)
-            self._evict()
+            self._evict(key)
 
-    def _evict(self) -> None:
+    def _evict(self, newest: Any) -> None:
         """Drops what was not used since it was last looked at here, oldest first."""
         entries = self._entries
         if len(entries) <= _MOST_FUNCTIONS and self._size <= _MOST_BYTES:
             return
         # Entries go by themselves with their functions, so it has to be counted anew.
         size = sum(len(entry.packed.blob) for entry in list(entries.values()))
-        waiting = deque(entries)
-        while len(waiting) > 1 and (len(entries) > _MOST_FUNCTIONS or size > _MOST_BYTES):
+        waiting = deque(key for key in list(entries) if key != newest)
+        while waiting and (len(entries) > _MOST_FUNCTIONS or size > _MOST_BYTES):
             key = waiting.popleft()
             entry = entries.pop(key, None)
             if entry is None:

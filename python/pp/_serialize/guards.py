@@ -57,7 +57,7 @@ _IMMUTABLE = {
     "pathlib._local": {"Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "re": {"Pattern"},
     "types": {"GenericAlias", "UnionType"},
-    "typing": {"NewType", "ParamSpec", "TypeVar", "_GenericAlias", "_UnionGenericAlias"},
+    "typing": {"NewType", "ParamSpec", "TypeVar", "Union", "_GenericAlias", "_UnionGenericAlias"},
     "uuid": {"UUID"},
     "zoneinfo": {"ZoneInfo"},
 }

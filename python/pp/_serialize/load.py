@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import linecache
 import pickle
 import sys
 import types
@@ -97,6 +96,8 @@ def _set_path(path: tuple[str, ...]) -> None:
 def _know_source(file: str, text: str) -> None:
     """Lets tracebacks show lines of code that is on no disk."""
     if _sources.get(file) != text:
+        import linecache  # noqa: PLC0415 - few functions need it
+
         _sources[file] = text
         # Without a time, it is never looked for on a disk.
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from pp._serialize.pickler import LRU_CACHE, Pickler, cell_contents, function_state
+from pp._serialize.pickler import LRU_CACHE, cell_contents, function_state, reducer_of
 from pp._serialize.references import is_importable, is_importable_module
 
 
@@ -137,9 +138,9 @@ def _parts_of_method(method: types.MethodType, place: Place) -> Parts:
 def _parts_of_partial(partial: functools.partial[Any], place: Place) -> Parts:
     yield partial.func, place.inside("the function of the partial", "func")
     for index, item in enumerate(partial.args):
-        yield item, place.inside(f"argument {index + 1} of the partial", f"args[{index}]")
+        yield item, place.inside(f"args[{index}] of the partial", f"args[{index}]")
     for name, item in partial.keywords.items():
-        yield item, place.inside(f"argument {name!r} of the partial", name)
+        yield item, place.inside(f"keyword {name!r} of the partial", name)
 
 
 def _parts_of_wrapped(descriptor: Any, place: Place) -> Parts:
@@ -173,11 +174,8 @@ def _parts_of_object(value: Any, place: Place) -> Parts:
 
 def _reduced(value: Any) -> Any:
     try:
-        try:
-            reducer = Pickler.dispatch_table[type(value)]
-        except KeyError:
-            return value.__reduce_ex__(4)
-        return reducer(value)
+        reducer = reducer_of(type(value)) or copyreg.dispatch_table.get(type(value))
+        return value.__reduce_ex__(4) if reducer is None else reducer(value)
     except Exception:
         # So it has no parts: it is what fails by itself.
         return None

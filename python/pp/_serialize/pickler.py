@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import functools
 import io
 import marshal
@@ -48,31 +47,6 @@ _FOR_CLOUDPICKLE = frozenset(
 )
 
 
-class _Reducers(dict[type, Callable[[Any], Any]]):
-    """How to reduce objects by type: ours, those of `copyreg`, then cloudpickle's."""
-
-    def __missing__(self, kind: type) -> Callable[[Any], Any]:
-        reducer = copyreg.dispatch_table.get(kind) or _reducer_by_name(kind)
-        if reducer is None:
-            raise KeyError(kind)
-        return reducer
-
-
-def _reducer_by_name(kind: type) -> Callable[[Any], Any] | None:
-    """For types of modules that need not be imported here."""
-    module, name = kind.__module__, kind.__qualname__
-    if module == "dataclasses" and name.startswith("_"):
-        return _reduce_sentinel
-    if module == "typing" and name in {"NewType", "ParamSpec", "TypeAliasType", "TypeVarTuple"}:
-        return _reduce_typing
-    if (module, name) in _FOR_CLOUDPICKLE:
-        import cloudpickle  # noqa: PLC0415 - see above
-
-        reducer: Callable[[Any], Any] = cloudpickle.Pickler.dispatch_table[kind]
-        return reducer
-    return None
-
-
 class Pickler(pickle.Pickler):
     """Pickles functions and classes by value where workers cannot import them.
 
@@ -88,8 +62,6 @@ class Pickler(pickle.Pickler):
         files: the file names of the code met so far.
     """
 
-    dispatch_table = _Reducers()
-
     def __init__(
         self,
         file: io.BytesIO,
@@ -104,17 +76,13 @@ class Pickler(pickle.Pickler):
         self._cells: set[int] = set()
 
     def reducer_override(self, obj: Any) -> Any:
-        """Called for all but the plainest objects."""
+        """Called for all but the plainest objects, so it has to be quick."""
         kind = type(obj)
-        if kind is types.FunctionType:
-            if is_importable(obj):
-                return NotImplemented
-            return self._reduce_function(obj)
-        if kind is type or issubclass(kind, type):
-            return self._reduce_class(obj)
-        if kind is types.CellType:
-            return self._reduce_cell(obj)
-        return NotImplemented
+        try:
+            route = _routes[kind]
+        except KeyError:
+            route = _find_route(kind)
+        return NotImplemented if route is None else route(self, obj)
 
     def _reduce_class(self, cls: type) -> Any:
         name = type_name(cls)
@@ -124,7 +92,9 @@ class Pickler(pickle.Pickler):
             return NotImplemented
         return reduce_class(cls, self._fill_class)
 
-    def _reduce_function(self, function: types.FunctionType) -> Reduced:
+    def _reduce_function(self, function: types.FunctionType) -> Any:
+        if is_importable(function):
+            return NotImplemented
         if _is_dispatcher(function):
             return _reduce_dispatcher(function)
         self.files[function.__code__.co_filename] = None
@@ -322,17 +292,59 @@ def _reduce_typing(obj: Any) -> Any:
     return type(obj), (obj.__name__,)
 
 
-Pickler.dispatch_table.update(
-    {
-        LRU_CACHE: _reduce_cached,
-        classmethod: _reduce_wrapped,
-        functools.cached_property: _reduce_cached_property,
-        io.TextIOWrapper: _reduce_text_file,
-        property: _reduce_property,
-        staticmethod: _reduce_wrapped,
-        types.CodeType: _reduce_code,
-        types.MappingProxyType: _reduce_proxy,
-        types.MethodType: _reduce_method,
-        types.ModuleType: _reduce_module,
-    }
-)
+_REDUCERS: dict[type, Callable[[Any], Any]] = {
+    LRU_CACHE: _reduce_cached,
+    classmethod: _reduce_wrapped,
+    functools.cached_property: _reduce_cached_property,
+    io.TextIOWrapper: _reduce_text_file,
+    property: _reduce_property,
+    staticmethod: _reduce_wrapped,
+    types.CodeType: _reduce_code,
+    types.MappingProxyType: _reduce_proxy,
+    types.MethodType: _reduce_method,
+    types.ModuleType: _reduce_module,
+}
+
+
+def reducer_of(kind: type) -> Callable[[Any], Any] | None:
+    """What takes apart the objects of a type, if they do not do so by themselves."""
+    reducer = _REDUCERS.get(kind)
+    if reducer is not None:
+        return reducer
+    if issubclass(kind, types.ModuleType):
+        return _reduce_module
+    module, name = kind.__module__, kind.__qualname__
+    if module == "dataclasses" and name.startswith("_"):
+        return _reduce_sentinel
+    if module == "typing" and name in {"NewType", "ParamSpec", "TypeAliasType", "TypeVarTuple"}:
+        return _reduce_typing
+    if (module, name) in _FOR_CLOUDPICKLE:
+        import cloudpickle  # noqa: PLC0415 - see above
+
+        taken: Callable[[Any], Any] = cloudpickle.Pickler.dispatch_table[kind]
+        return taken
+    return None
+
+
+_Route = Callable[[Pickler, Any], Any]
+
+# By type; None for what pickle does by itself. Kept short, since it keeps types alive.
+_routes: dict[type, _Route | None] = {}
+_MOST_ROUTES = 500
+
+
+def _find_route(kind: type) -> _Route | None:
+    route: _Route | None
+    if issubclass(kind, type):
+        route = Pickler._reduce_class
+    elif kind is types.FunctionType:
+        route = Pickler._reduce_function
+    elif kind is types.CellType:
+        route = Pickler._reduce_cell
+    else:
+        reducer = reducer_of(kind)
+        route = None if reducer is None else lambda _pickler, obj: reducer(obj)
+    if len(_routes) >= _MOST_ROUTES:
+        _routes.clear()
+    _routes[kind] = route
+    return route

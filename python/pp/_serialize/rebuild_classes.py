@@ -8,10 +8,10 @@ the client's own class, and all that a worker loads agrees on what a class is.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import types
-import uuid
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -51,7 +51,7 @@ def identity_of(cls: type) -> str:
     with _lock:
         record = _record_of(cls)
         if record is None:
-            record = _Record(cls, uuid.uuid4().hex, frame=None)
+            record = _Record(cls, os.urandom(16).hex(), frame=None)
             _records[id(cls)] = record
             _classes[record.identity] = cls
         return record.identity

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 
 # A script, and the same one as multiprocessing renames it in its children.
@@ -135,6 +135,6 @@ def _is_elsewhere(source: str | None, origin: str | None) -> bool:
     if source is None or origin is None or source == origin or not origin.endswith(".py"):
         return False
     try:
-        return not Path(source).samefile(origin)
+        return not os.path.samefile(source, origin)  # noqa: PTH121 - pathlib is slow to import
     except OSError:
         return True

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import traceback
-from pathlib import Path
 from types import TracebackType
 
 # Frames of this package are of no use to the reader.
-_OURS = str(Path(__file__).parent.parent) + os.sep
+_OURS = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
 
 # More frames, or longer messages, than anybody reads.
 _MOST_FRAMES = 100
@@ -36,6 +34,8 @@ def frames_text(exc: BaseException) -> str:
     Frames of this package, through which the job was called, are left out. Empty if the
     exception was never raised.
     """
+    import traceback  # noqa: PLC0415 - with all that it imports, only for failures
+
     try:
         # Without the exception itself, its chain is not gone through.
         trace = _users(exc.__traceback__)
@@ -64,6 +64,8 @@ def last_lines(exc: BaseException) -> str:
 
 
 def _alone(exc: BaseException) -> str:
+    import traceback  # noqa: PLC0415 - as above
+
     summary = traceback.TracebackException(
         type(exc), exc, exc.__traceback__, limit=1, lookup_lines=False, compact=True
     )
