@@ -17,7 +17,7 @@ import sources
 
 def sum_the_primes(server: pp.Server, quick: bool) -> comparison.Comparison:
     """The classic's example: sums of primes."""
-    limits = range(10_000, 12_000, 100) if quick else range(70_000, 120_000, 2_000)
+    limits = range(10_000, 12_000, 100) if quick else range(80_000, 140_000, 2_000)
     comparison.title(1, f"Sums of primes: {len(limits)} jobs")
     sums, times = comparison.compare(server, primes.sum_primes, [(limit,) for limit in limits])
     print()

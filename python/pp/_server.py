@@ -59,7 +59,7 @@ class Server:
             warns if nodes are named.
         secret: for connections to nodes; must be a string or None.
         restart: whether each job gets a fresh worker process.
-        proto: the pickle protocol, 2 to `pickle.HIGHEST_PROTOCOL`. Default 5.
+        proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`. Default 5.
         socket_timeout: for connections to nodes, in seconds.
         errors: "raise": `job()` raises what the job raised. "print": it prints
             the traceback and returns None, as the classic did.

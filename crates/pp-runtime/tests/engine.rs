@@ -1,6 +1,7 @@
 //! The engine with real worker processes, without Python: this test program
 //! starts itself as its own worker.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

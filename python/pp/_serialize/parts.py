@@ -175,7 +175,8 @@ def _parts_of_object(value: Any, place: Place) -> Parts:
 def _reduced(value: Any) -> Any:
     try:
         reducer = reducer_of(type(value)) or copyreg.dispatch_table.get(type(value))
-        return value.__reduce_ex__(4) if reducer is None else reducer(value)
+        reduced = NotImplemented if reducer is None else reducer(value)
+        return value.__reduce_ex__(4) if reduced is NotImplemented else reduced
     except Exception:
         # So it has no parts: it is what fails by itself.
         return None

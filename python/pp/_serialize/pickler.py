@@ -14,6 +14,7 @@ from typing import Any
 from pp._serialize import rebuild
 from pp._serialize.classes import Reduced, reduce_class
 from pp._serialize.references import (
+    home_of_method,
     is_importable,
     is_importable_module,
     is_python_class,
@@ -231,7 +232,17 @@ def _reduce_module(module: types.ModuleType) -> Reduced:
     return rebuild.make_module, (module.__name__,), state, None, None, rebuild.fill_module
 
 
+def _reduce_builtin(function: types.BuiltinFunctionType) -> Any:
+    module = home_of_method(function)
+    if module is None:
+        return NotImplemented
+    return rebuild.find_attribute, (module, function.__name__)
+
+
 def _reduce_method(method: types.MethodType) -> Reduced:
+    module = home_of_method(method)
+    if module is not None:
+        return rebuild.find_attribute, (module, method.__name__)
     return rebuild.make_method, (method.__func__, method.__self__)
 
 
@@ -299,6 +310,7 @@ _REDUCERS: dict[type, Callable[[Any], Any]] = {
     io.TextIOWrapper: _reduce_text_file,
     property: _reduce_property,
     staticmethod: _reduce_wrapped,
+    types.BuiltinFunctionType: _reduce_builtin,
     types.CodeType: _reduce_code,
     types.MappingProxyType: _reduce_proxy,
     types.MethodType: _reduce_method,

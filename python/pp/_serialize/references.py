@@ -59,6 +59,24 @@ def find(module: types.ModuleType, qualname: str) -> Any:
     return found
 
 
+def home_of_method(method: Any) -> str | None:
+    """The module in which a worker finds this very bound method under its name.
+
+    `random.random` and its like are methods of an object that their module keeps. Workers
+    have one of their own; a copy of the client's would give all jobs the same numbers.
+    """
+    owner = method.__self__
+    if owner is None or isinstance(owner, (type, types.ModuleType)):
+        return None
+    module_name = type(owner).__module__
+    module = sys.modules.get(module_name)
+    if module is None or module_name in _SCRIPTS:
+        return None
+    if vars(module).get(method.__name__) is not method:
+        return None
+    return module_name if travels_by_name(module, module_name) else None
+
+
 def is_python_class(cls: type) -> bool:
     """Whether the class came from a `class` statement, so that it can be taken apart."""
     return bool(cls.__flags__ & _HEAP_TYPE)

@@ -97,6 +97,18 @@ PROGRAMS = {
         assert call(operator.itemgetter(1), "ab") == "b"
         assert call(int, "7") == 7
         """,
+    "random numbers": """
+        import random
+        from random import randint, random as draw
+        def f():
+            return draw(), randint(0, 10**9)
+        assert len({call(f) for _ in range(3)}) == 3
+        assert len({call(draw) for _ in range(3)}) == 3
+        own = random.Random(1)
+        def g():
+            return own.random()
+        assert {call(g) for _ in range(3)} == {random.Random(1).random()}
+        """,
     "lru_cache": """
         import functools
         @functools.cache

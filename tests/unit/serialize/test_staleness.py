@@ -129,6 +129,14 @@ CHANGES: dict[str, tuple[str, str, object, object]] = {
         1,
         2,
     ),
+    "what a builtin method is bound to": ("L = [1]\nf = L.copy", "L.append(2)", [1], [1, 2]),
+    "what a slot wrapper is bound to": ("L = [1]\nf = L.__len__", "L.append(2)", 1, 2),
+    "a registration with an abstract class": (
+        "import abc\nclass A(abc.ABC): pass\ndef f(): return issubclass(list, A)",
+        "A.register(list)",
+        False,
+        True,
+    ),
     "an enum": (
         "import enum\nclass E(enum.Enum):\n    A = 1\ndef f(): return E.A.value",
         "class E(enum.Enum):\n    A = 2",

@@ -76,6 +76,29 @@ fn jobs_that_start_soon_stay_where_they_are() {
     assert_eq!(recalls(&mut env), 0, "they were done in time");
 }
 
+/// The caller reads one executor's results before those of the other. Meanwhile the
+/// other one looks as if it had done nothing.
+#[test]
+fn executors_whose_results_are_not_yet_read_are_not_robbed() {
+    let (mut env, workers) = Env::ready(2);
+    env.measure(F, us(5));
+    env.submit_many(F, 60);
+    env.effects();
+    // The caller was held up for a while.
+    env.now = env.now.saturating_add(ms(5));
+    env.hold = 1_000;
+    for &executor in &workers {
+        while env.held(executor).len() > 2 {
+            env.finish(executor, us(5));
+        }
+    }
+    while !env.held(workers[0]).is_empty() {
+        env.finish(workers[0], us(5));
+    }
+    env.catch_up();
+    assert_eq!(recalls(&mut env), 0);
+}
+
 #[test]
 fn jobs_that_do_not_start_in_time_are_taken() {
     let (mut env, workers) = Env::ready(2);

@@ -31,7 +31,8 @@ struct Pipes {
     stderr: Option<std::process::ChildStderr>,
 }
 
-/// What a watched process does, other than ending.
+/// What a watched process does, other than ending. Windows does not tell.
+#[cfg_attr(windows, allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pause {
     /// A signal such as SIGSTOP stopped it.
