@@ -3,8 +3,8 @@
     python examples/callback.py
 
 A callback runs in this process, once for each job, with `callbackargs` before the
-result. After `wait()` all callbacks have run. They run one at a time in a thread of
-their own, so what only callbacks change needs no lock.
+result. After `wait()` all callbacks have run. They run one at a time, so what
+only callbacks change needs no lock.
 """
 
 import random

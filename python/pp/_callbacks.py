@@ -31,17 +31,22 @@ _inside = _Inside()
 
 
 class Callback:
-    """One job's callback. Whoever comes first runs it; others wait for that."""
+    """One job's callback. Whoever comes first runs it; others wait for that.
+
+    Callbacks with the same `turn` run one at a time.
+    """
 
     def __init__(
         self,
         function: Callable[..., object],
         args: tuple[Any, ...],
+        turn: threading.RLock,
         on_failed_jobs: bool,
     ) -> None:
         self._function = function
         self._args = args
         self._on_failed_jobs = on_failed_jobs
+        self._turn = turn
         self._lock = threading.Lock()
         self._claimed = False
         self._done = threading.Event()
@@ -89,7 +94,8 @@ class Callback:
         if not (job._succeeded or self._on_failed_jobs):
             return
         try:
-            self._function(*self._args, result)
+            with self._turn:
+                self._function(*self._args, result)
         except (Exception, SystemExit, GeneratorExit):
             _logger.exception("the callback of job %d raised; the job's result is kept", job.tid)
 
@@ -99,6 +105,8 @@ class CallbackRunner:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # For the callbacks: one that waits for a job may run that job's callback within.
+        self.turn = threading.RLock()
         self._lock = threading.Lock()
         self._jobs: dict[int, tuple[Job[Any], Callback]] = {}
         self._abandoned = False

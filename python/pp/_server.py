@@ -181,7 +181,9 @@ class Server:
         members = self._groups.get(group) or self._make_group(group)
         if callback is None:
             return self._engine.submit(function, args, members, None)
-        on_end = Callback(callback, callbackargs, on_failed_jobs=self._print_errors)
+        on_end = Callback(
+            callback, callbackargs, self._callbacks.turn, on_failed_jobs=self._print_errors
+        )
         return self._callbacks.submit(function, args, members, on_end)
 
     def wait(self, group: Hashable | None = None) -> None:

@@ -230,7 +230,7 @@ class _Restoration:
         worker = f"worker process {self._failure.pid}{where}"
         if node.frames:
             return [f"Remote traceback ({worker}):\n{self._own_text(node).rstrip()}"]
-        return [f"Raised in {worker}, outside of Python code"] if index == 0 else []
+        return [f"Raised in {worker}"] if index == 0 else []
 
     def _own_text(self, node: Node) -> str:
         head = "Traceback (most recent call last):\n" if node.frames else ""

@@ -7,6 +7,7 @@ use std::time::Instant;
 use mio::Token;
 use pp_core::ExecutorId;
 
+use super::intake::take_in;
 use super::shared::Shared;
 use super::state::State;
 use super::worker::{Line, Stage, Worker};
@@ -108,7 +109,7 @@ impl KeeperEvents for WorkerEvents {
     fn ended(&self, exit: Exit) {
         let mut state = self.shared.lock();
         // What it wrote before its end still counts.
-        self.shared.take_in(&mut state, self.id);
+        take_in(&mut state, self.id);
         let exit = Arc::new(exit);
         state.last_exit = Some(Arc::clone(&exit));
         self.gone(&mut state, |state, reached| {

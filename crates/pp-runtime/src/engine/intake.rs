@@ -12,7 +12,8 @@ use super::worker::{Stage, Worker};
 use crate::channel::{LineError, Received};
 
 impl Shared {
-    /// Takes in what all workers have said so far.
+    /// Takes in what all workers have said so far, then acts on it: a scheduler that had
+    /// heard but some of it would take the others to be stuck.
     pub(super) fn take_in_all(self: &Arc<Self>, state: &mut State) {
         let mut speakers = std::mem::take(&mut state.speakers);
         speakers.extend(state.workers.iter().filter_map(|(&id, worker)| {
@@ -20,28 +21,29 @@ impl Shared {
             line.channel.needs_attention().then_some(id)
         }));
         for id in speakers.drain(..) {
-            self.take_in(state, id);
+            take_in(state, id);
         }
         state.speakers = speakers;
-    }
-
-    /// Takes in what one worker has said so far.
-    pub(super) fn take_in(self: &Arc<Self>, state: &mut State, id: ExecutorId) {
-        let mut news = std::mem::take(&mut state.news);
-        let received = match state.workers.get_mut(&id).and_then(Worker::channel) {
-            Some(channel) => channel.receive(&mut news),
-            None => Ok(()),
-        };
-        let handled = news
-            .drain(..)
-            .try_for_each(|message| take_message(state, id, message));
-        state.news = news;
-        if let Err(error) = received.and(handled)
-            && let Some(worker) = state.workers.get_mut(&id)
-        {
-            worker.break_line(&error);
-        }
         self.settle(state);
+    }
+}
+
+/// Takes in what one worker has said so far. What follows from it is still to be
+/// settled.
+pub(super) fn take_in(state: &mut State, id: ExecutorId) {
+    let mut news = std::mem::take(&mut state.news);
+    let received = match state.workers.get_mut(&id).and_then(Worker::channel) {
+        Some(channel) => channel.receive(&mut news),
+        None => Ok(()),
+    };
+    let handled = news
+        .drain(..)
+        .try_for_each(|message| take_message(state, id, message));
+    state.news = news;
+    if let Err(error) = received.and(handled)
+        && let Some(worker) = state.workers.get_mut(&id)
+    {
+        worker.break_line(&error);
     }
 }
 
