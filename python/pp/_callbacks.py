@@ -17,6 +17,9 @@ _logger = logging.getLogger("pp")
 # Seconds between looks at whether the server is still wanted. Only a backstop:
 # all that matters wakes the thread at once.
 _LOOK = 3600.0
+# Seconds between looks at whether a callback that another thread has claimed was
+# given back, which an interrupt can make it do.
+_CLAIM_LOOK = 0.1
 # Seconds that the end of a server waits for a callback that runs.
 _PATIENCE = 1.0
 
@@ -49,6 +52,7 @@ class Callback:
         self._turn = turn
         self._lock = threading.Lock()
         self._claimed = False
+        self._begun = False
         self._done = threading.Event()
 
     @property
@@ -75,11 +79,18 @@ class Callback:
             _inside.depth += 1
             try:
                 self._call(job)
+                self._begun = True
             finally:
                 _inside.depth -= 1
-                self._done.set()
+                # Interrupted before it began, it is for another to run.
+                if self._begun:
+                    self._done.set()
+                else:
+                    self._claimed = False
         elif not _inside.depth:
-            self._done.wait()
+            while self._claimed and not self._done.wait(_CLAIM_LOOK):
+                pass
+            self.run(job)
 
     def _call(self, job: Job[Any]) -> None:
         try:
@@ -95,6 +106,7 @@ class Callback:
             return
         try:
             with self._turn:
+                self._begun = True
                 self._function(*self._args, result)
         except (Exception, SystemExit, GeneratorExit):
             _logger.exception("the callback of job %d raised; the job's result is kept", job.tid)
@@ -109,6 +121,9 @@ class CallbackRunner:
         self.turn = threading.RLock()
         self._lock = threading.Lock()
         self._jobs: dict[int, tuple[Job[Any], Callback]] = {}
+        # Jobs that ended before they were entered here, and those entered since.
+        self._early: set[int] = set()
+        self._ready: list[int] = []
         self._abandoned = False
         self._thread: threading.Thread | None = None
 
@@ -116,9 +131,14 @@ class CallbackRunner:
         self, function: Function, args: tuple[Any, ...], group: Group, callback: Callback
     ) -> Job[Any]:
         """Submits a job whose callback this runner is to run."""
+        # Not under the lock: it pickles, and so may run any code.
+        job: Job[Any] = self._engine.submit(function, args, group, callback)
         with self._lock:
-            job: Job[Any] = self._engine.submit(function, args, group, callback)
             self._jobs[job.tid] = job, callback
+            if job.tid in self._early:
+                self._early.remove(job.tid)
+                self._ready.append(job.tid)
+                self._engine.wake_notices()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="pp-callbacks", daemon=True)
                 self._thread.start()
@@ -150,17 +170,30 @@ class CallbackRunner:
             try:
                 number = self._engine.next_notice(_LOOK)
             except StopIteration:
-                return
-            if number is None:
-                continue
+                number = None
+                if not self._ready:
+                    return
+            for ended in self._entered(number):
+                self._run_one(ended)
+
+    def _entered(self, number: int | None) -> list[int]:
+        """The jobs whose callbacks are due, now that job `number` has ended."""
+        with self._lock:
+            due, self._ready = self._ready, []
+            if number in self._jobs:
+                due.append(number)
+            elif number is not None:
+                self._early.add(number)
+        return due
+
+    def _run_one(self, number: int) -> None:
+        with self._lock:
+            job, callback = self._jobs[number]
+        try:
+            callback.run(job)
+        except BaseException:
+            # SystemExit and the like end neither this thread nor the client.
+            _logger.exception("the callback of job %d raised", number)
+        finally:
             with self._lock:
-                job, callback = self._jobs[number]
-            try:
-                callback.run(job)
-            except BaseException:
-                # SystemExit and the like end neither this thread nor the client.
-                _logger.exception("the callback of job %d raised", number)
-            finally:
-                with self._lock:
-                    del self._jobs[number]
-                del job, callback
+                del self._jobs[number]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 
 from pp import _core
@@ -31,7 +32,8 @@ def stop() -> None:
     """Passes on what is left and ends the thread."""
     if _thread is not None and _owner == os.getpid():
         _core.close_log()
-        _thread.join()
+        # A handler may take its time; the program's end does not wait for it.
+        _thread.join(1.0)
 
 
 def _run() -> None:
@@ -41,7 +43,13 @@ def _run() -> None:
         except StopIteration:
             return
         if record is not None:
-            level, text = record
-            logger.log(level, "%s", text)
-            # It may have changed since the last look.
-            _core.start_log(logger.getEffectiveLevel())
+            _pass_on(*record)
+
+
+def _pass_on(level: int, text: str) -> None:
+    try:
+        logger.log(level, "%s", text)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+    # It may have changed since the last look.
+    _core.set_log_level(logger.getEffectiveLevel())

@@ -7,6 +7,7 @@ import sys
 import traceback
 
 from pp._errors import JobError, WorkerDied, WorkerStartError
+from pp._logging import logger
 from pp._serialize.failures import restore, unreadable_result
 from pp._serialize.values import loads
 
@@ -32,9 +33,20 @@ _KILL_HINT = (
 
 
 def print_output(output: bytes) -> None:
-    """Prints what a job printed."""
-    sys.stdout.write(output.decode("utf-8", "surrogatepass"))
-    sys.stdout.flush()
+    """Prints what a job printed. Never raises: the result must not be lost with it."""
+    text = output.decode("utf-8", "surrogatepass")
+    out = sys.stdout
+    if out is None:
+        return
+    try:
+        try:
+            out.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(out, "encoding", None) or "utf-8"
+            out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        out.flush()
+    except (OSError, ValueError) as error:
+        logger.warning("what a job printed cannot be shown: %r", error)
 
 
 def raw_result(body: bytes, output: bytes) -> bytes:

@@ -27,8 +27,15 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("pp")
 
+# The first pickle protocol that knows classes with slots.
+_LEAST_PROTO = 2
+
+# Groups beyond this are forgotten when none of their jobs is pending.
+_MOST_GROUPS = 1024
+
 # A bound on what "ncpus" may be, far above any machine; catches mistakes.
 _MOST_WORKERS = 100_000
+_MOST_COUNT = 2**32 - 1
 
 
 @dataclass
@@ -59,7 +66,8 @@ class Server:
             warns if nodes are named.
         secret: for connections to nodes; must be a string or None.
         restart: whether each job gets a fresh worker process.
-        proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`. Default 5.
+        proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`. Default 5. 0 and
+            1 are taken as 2: the older ones cannot hold what functions need.
         socket_timeout: for connections to nodes, in seconds.
         errors: "raise": `job()` raises what the job raised. "print": it prints
             the traceback and returns None, as the classic did.
@@ -98,7 +106,7 @@ class Server:
         _logger.info("Running on Python %s %s", sys.version.split(" ")[0], sys.platform)
         self.socket_timeout = socket_timeout
         self.logger = _logger
-        self._proto = proto
+        self._proto = max(proto, _LEAST_PROTO)
         self._ncpus = workers
         self._created = time.time()
         self._packer = FunctionPacker()
@@ -107,16 +115,17 @@ class Server:
         self._engine = Engine(
             _processes.command(),
             _processes.environment(workers),
-            _processes.settings(proto),
+            _processes.settings(self._proto),
             dumps=dumps_args,
             on_failure=_outcome.print_failure if self._print_errors else _outcome.raise_failure,
-            protocol=proto,
+            protocol=self._proto,
             max_worker_deaths=max_worker_deaths,
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
         )
         self._callbacks = CallbackRunner(self._engine)
         _live.add(self._callbacks)
-        weakref.finalize(self, self._callbacks.abandon)
+        # At the end of the program, `_end_all` sees to it.
+        weakref.finalize(self, self._callbacks.abandon).atexit = False
         self._engine.resize(workers)
         _logger.info("pp local server started with %d workers", workers)
 
@@ -282,6 +291,10 @@ class Server:
         return function
 
     def _make_group(self, name: Hashable) -> Group:
+        if len(self._groups) >= _MOST_GROUPS:
+            for other, members in list(self._groups.items()):
+                if not members.pending:
+                    self._groups.pop(other, None)
         # One even if two threads come at once.
         return self._groups.setdefault(name, self._engine.group(name))
 
@@ -333,15 +346,21 @@ def _check_choices(
         raise ValueError(f'errors must be "raise" or "print", not {errors!r}')
     if not isinstance(max_worker_deaths, int):
         raise TypeError(f"max_worker_deaths must be an int, not {max_worker_deaths!r:.100}")
-    if max_worker_deaths < 1:
-        raise ValueError(f"max_worker_deaths must be at least 1, not {max_worker_deaths}")
+    if not 1 <= max_worker_deaths <= _MOST_COUNT:
+        raise ValueError(
+            f"max_worker_deaths must be at least 1 and at most {_MOST_COUNT}, "
+            f"not {max_worker_deaths}"
+        )
     if max_jobs_per_worker is not None:
         if not isinstance(max_jobs_per_worker, int):
             raise TypeError(
                 f"max_jobs_per_worker must be an int or None, not {max_jobs_per_worker!r:.100}"
             )
-        if max_jobs_per_worker < 1:
-            raise ValueError(f"max_jobs_per_worker must be at least 1, not {max_jobs_per_worker}")
+        if not 1 <= max_jobs_per_worker <= _MOST_COUNT:
+            raise ValueError(
+                f"max_jobs_per_worker must be at least 1 and at most {_MOST_COUNT}, "
+                f"not {max_jobs_per_worker}"
+            )
 
 
 def _refuse_submission() -> NoReturn:

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use pp_runtime::sync::{Condvar, Mutex, MutexGuard};
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -41,13 +41,19 @@ struct Inner {
 /// Sends the core's records of `level` (Python's number) and above to the queue.
 #[pyfunction]
 pub(crate) fn start_log(level: usize) {
-    LEVEL.store(level, Ordering::Relaxed);
+    set_log_level(level);
     QUEUE.inner.lock().closed = false;
     // Fails if it was set before: by an earlier call, which is all we want.
     let _ = tracing::subscriber::set_global_default(Collector {
         spans: AtomicU64::new(1),
     });
     tracing::callsite::rebuild_interest_cache();
+}
+
+/// Keeps records of `level` (Python's number) and above from now on.
+#[pyfunction]
+pub(crate) fn set_log_level(level: usize) {
+    LEVEL.store(level, Ordering::Relaxed);
 }
 
 /// Waits up to `timeout` seconds for a record: (level, text), or None if there is
@@ -58,7 +64,7 @@ pub(crate) fn next_log(py: Python<'_>, timeout: f64) -> PyResult<Option<(usize, 
     py.detach(|| {
         let mut inner = QUEUE.inner.lock();
         if inner.records.is_empty() && !inner.closed {
-            QUEUE.changed.wait_for(&mut inner, patience);
+            inner = QUEUE.changed.wait_until(inner, Instant::now() + patience).0;
         }
         match inner.records.pop_front() {
             None if inner.closed => Err(pyo3::exceptions::PyStopIteration::new_err(())),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use pp_runtime::sync::Mutex;
 use pp_runtime::{LineError, Next, Session, SessionError, Status};
 use pyo3::exceptions::{PyConnectionError, PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
@@ -110,7 +110,7 @@ impl WorkerSession {
                         .get_mut(&function)
                         .ok_or_else(|| internal("a job names an unknown function"))?;
                     // One that came before this job is not for it.
-                    ignore_interrupts(py)?;
+                    ignore_interrupts(py);
                     let answer = hooks.run_job(py, function, &args)?;
                     if session.is_fork() {
                         // A job forked and its child returned: only the worker answers.
@@ -223,7 +223,7 @@ fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
         }
         py.detach(|| session.wait())
             .map_err(|error| failed(&error))?;
-        ignore_interrupts(py)?;
+        ignore_interrupts(py);
     }
 }
 
@@ -241,15 +241,17 @@ fn send(py: Python<'_>, session: &mut Session, job: u64, answer: Answer) -> PyRe
         all_sent = py
             .detach(|| session.wait_for_room())
             .map_err(|error| failed(&error))?;
-        ignore_interrupts(py)?;
+        ignore_interrupts(py);
     }
     Ok(())
 }
 
-fn ignore_interrupts(py: Python<'_>) -> PyResult<()> {
-    match py.check_signals() {
-        Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Ok(()),
-        other => other,
+fn ignore_interrupts(py: Python<'_>) {
+    if let Err(error) = py.check_signals()
+        && !error.is_instance_of::<PyKeyboardInterrupt>(py)
+    {
+        // A handler that a job has left behind raised.
+        error.write_unraisable(py, None);
     }
 }
 

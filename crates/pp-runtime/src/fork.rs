@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Descriptors that a forked child must close.
 static SOCKETS: Mutex<Vec<i32>> = Mutex::new(Vec::new());

@@ -9,6 +9,7 @@ mod engine;
 pub mod fork;
 mod process;
 mod shm;
+pub mod sync;
 mod worker;
 
 pub use channel::{BellLost, LineError};

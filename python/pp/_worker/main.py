@@ -39,6 +39,10 @@ def main() -> None:
         )
     except ConnectionError as error:
         _leave(session, str(error))
+    except BaseException as error:
+        # Not by the interpreter's own way out, which would wait for a job's threads.
+        sys.excepthook(*sys.exc_info())
+        _leave(session, f"the worker failed: {error!r}")
 
 
 def _leave(session: _core.WorkerSession, reason: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable
 from typing import Any, BinaryIO, cast
 
@@ -26,6 +27,8 @@ class JobOutput(io.StringIO):
 
     def take(self) -> bytes:
         """What was printed since the last call, in UTF-8."""
+        # A job may have put something else there and not taken it away.
+        sys.stdout = self
         if not self.tell():
             return b""
         text = self.getvalue()

@@ -13,6 +13,8 @@ use crate::shm::Producer;
 const PIECE_MIN: usize = 16 * 1024;
 /// And no larger than this: reader and writer are to work at the same time.
 const PIECE_MAX: usize = 64 * 1024;
+/// After so many bytes, others get their turn, also if there still is room.
+const BURST: usize = 1024 * 1024;
 
 /// The writing end of a ring with an unbounded queue before it. Large payloads
 /// wait uncopied.
@@ -78,20 +80,34 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Writes as much as there is room for; whether nothing waits any more. If
-    /// something does, the consumer will ring.
+    /// Writes a burst, as far as there is room; whether nothing waits any more. If
+    /// something does, see [`Self::can_go_on`].
     pub(super) fn push(&mut self) -> Result<bool, LineError> {
-        loop {
-            self.push_while_room()?;
-            let Some(first) = self.waiting.front() else {
-                return Ok(true);
-            };
+        let mut burst = BURST;
+        while let Some(first) = self.waiting.front_mut() {
             let wanted = first.room_wanted();
-            self.ring.ask_for_room();
-            if self.ring.room(wanted)? < wanted {
+            let room = self.ring.room(wanted)?;
+            if room < wanted || burst == 0 {
                 return Ok(false);
             }
+            let (written, is_done) = first.push(&mut self.ring, room)?;
+            burst = burst.saturating_sub(written);
+            if is_done {
+                self.waiting.pop_front();
+            }
         }
+        Ok(true)
+    }
+
+    /// Whether `push` would write something now. If it would not for want of room,
+    /// the consumer rings when there is some.
+    pub(super) fn can_go_on(&mut self) -> Result<bool, LineError> {
+        let Some(first) = self.waiting.front() else {
+            return Ok(false);
+        };
+        let wanted = first.room_wanted();
+        self.ring.ask_for_room();
+        Ok(self.ring.room(wanted)? >= wanted)
     }
 
     /// Whether the consumer sleeps and must be rung for what was written.
@@ -102,19 +118,6 @@ impl Outgoing {
     /// Whether something waits for room.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
-    }
-
-    fn push_while_room(&mut self) -> Result<(), LineError> {
-        while let Some(first) = self.waiting.front_mut() {
-            let room = self.ring.room(first.room_wanted())?;
-            if room < first.room_wanted() {
-                return Ok(());
-            }
-            if first.push(&mut self.ring, room)? {
-                self.waiting.pop_front();
-            }
-        }
-        Ok(())
     }
 }
 
@@ -127,21 +130,23 @@ impl Waiting {
         }
     }
 
-    /// Writes once; whether all of it is written.
-    fn push(&mut self, ring: &mut Producer, room: usize) -> Result<bool, LineError> {
+    /// Writes once: how many bytes, and whether that was all.
+    fn push(&mut self, ring: &mut Producer, room: usize) -> Result<(usize, bool), LineError> {
         match self {
             Self::Frames { bytes, sent } => {
-                *sent += ring.put(&bytes[*sent..])?;
-                Ok(*sent == bytes.len())
+                let count = ring.put(&bytes[*sent..])?;
+                *sent += count;
+                Ok((count, *sent == bytes.len()))
             }
             Self::Rest(rest) => {
+                let mut len = 0;
                 if let Some(piece) = rest.piece(room.min(PIECE_MAX)) {
                     ring.put(piece.header())?;
                     ring.put(piece.bytes())?;
-                    let len = piece.bytes().len();
-                    rest.advance(len);
+                    len = piece.bytes().len();
                 }
-                Ok(rest.remaining() == 0)
+                rest.advance(len);
+                Ok((len, rest.remaining() == 0))
             }
         }
     }

@@ -18,6 +18,8 @@ use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
 
 /// Bytes taken from the ring at a time.
 const GULP: usize = 64 * 1024;
+/// After so many, others get their turn. More than a ring holds.
+const GULPS: usize = 16;
 
 /// What a worker said.
 #[derive(Debug)]
@@ -203,6 +205,17 @@ impl ParentChannel {
         self.incoming.waiting().map_or(true, |bytes| bytes > 0)
     }
 
+    /// Whether something that was sent waits for its turn or for room.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.outgoing.is_waiting()
+    }
+
+    /// Whether sending can go on at once; otherwise the worker rings when it can. A
+    /// broken ring can go on, too: receiving tells of it.
+    pub(crate) fn can_go_on_sending(&mut self) -> bool {
+        self.outgoing.can_go_on().unwrap_or(true)
+    }
+
     /// Whether `receive` has something to do.
     pub(crate) fn needs_attention(&self) -> bool {
         self.has_news() || self.outgoing.is_waiting()
@@ -226,10 +239,10 @@ impl ParentChannel {
         gulp: &mut Vec<u8>,
         news: &mut Vec<Received>,
     ) -> Result<(), LineError> {
-        loop {
+        for _ in 0..GULPS {
             gulp.clear();
             if self.incoming.take(GULP, gulp)? == 0 {
-                return Ok(());
+                break;
             }
             if self.incoming.producer_needs_bell() {
                 self.bell.ring();
@@ -250,6 +263,7 @@ impl ParentChannel {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -117,7 +117,8 @@ impl WorkerChannel {
     }
 
     /// Sends a job's result: `body`, of which the last `output_len` bytes are what
-    /// it printed. Whether all of it is written; if not, see [`Self::push`].
+    /// it printed. Whether all of it is written; if not, see
+    /// [`Self::push_or_wait`].
     pub(crate) fn answer(
         &mut self,
         job: u64,
@@ -141,10 +142,13 @@ impl WorkerChannel {
         Ok(!self.outgoing.is_waiting())
     }
 
-    /// Writes what waited for room; whether nothing waits any more.
-    pub(crate) fn push(&mut self) -> Result<bool, LineError> {
+    /// Writes on, and sleeps if there is no room; whether nothing waits any more.
+    pub(crate) fn push_or_wait(&mut self) -> Result<bool, LineError> {
         let done = self.outgoing.push()?;
         self.ring_if_asleep()?;
+        if !done && !self.outgoing.can_go_on()? {
+            self.bell.wait()?;
+        }
         Ok(done)
     }
 

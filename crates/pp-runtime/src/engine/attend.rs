@@ -67,7 +67,7 @@ pub(super) fn ask_for_bells(state: &mut State) -> bool {
     let mut news = false;
     for channel in state.workers.values_mut().filter_map(Worker::channel) {
         channel.fall_asleep();
-        news |= channel.has_news();
+        news |= channel.has_news() || channel.can_go_on_sending();
     }
     news
 }

@@ -25,6 +25,14 @@ impl Shared {
             }
         }
         self.wake_io_for_deadline(state);
+        self.wake_io_for_sending(state);
+    }
+
+    /// What was begun here is sent on by the I/O thread.
+    fn wake_io_for_sending(&self, state: &mut State) {
+        if std::mem::take(&mut state.sending) && state.io_asleep {
+            self.wake_io();
+        }
     }
 
     fn carry_out(self: &Arc<Self>, state: &mut State, effect: Effect<Arc<super::Job>>) {
@@ -93,10 +101,13 @@ fn with_channel<E: std::fmt::Display>(
     let Some(channel) = worker.channel() else {
         return;
     };
-    if let Err(error) = send(channel) {
+    let sent = send(channel);
+    let is_sending = channel.is_sending();
+    if let Err(error) = sent {
         worker.break_line(&error);
     } else {
         state.unrung.push(id);
+        state.sending |= is_sending;
     }
 }
 

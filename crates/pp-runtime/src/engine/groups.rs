@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// Counts the jobs of a group that have not ended.
 #[derive(Debug, Default)]
@@ -41,7 +41,9 @@ impl Group {
         let deadline = Instant::now() + patience;
         let mut guard = self.lock.lock();
         while self.pending() > 0 {
-            if self.emptied.wait_until(&mut guard, deadline).timed_out() {
+            let (again, is_late) = self.emptied.wait_until(guard, deadline);
+            guard = again;
+            if is_late {
                 return self.pending() == 0;
             }
         }

@@ -17,6 +17,9 @@ use super::worker::{Stage, Worker};
 /// end by itself.
 const HANG_UP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The pause after a failure to wait for workers, so as not to fail in a busy loop.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// Starts the thread.
 pub(super) fn start(shared: Arc<Shared>, poll: Poll) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
@@ -30,7 +33,7 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
         let timeout = {
             let mut state = shared.lock();
             if state.destroyed && state.workers.is_empty() {
-                return;
+                return shared.io_ends(&mut state);
             }
             prepare_sleep(&mut state)
         };
@@ -38,6 +41,7 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 tracing::error!(%error, "waiting for workers failed");
                 events.clear();
+                std::thread::sleep(RETRY);
             }
             _ => {}
         }

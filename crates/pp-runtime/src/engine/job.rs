@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::sync::{Condvar, Mutex};
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use super::functions::Function;
 use super::groups::Group;
@@ -60,7 +60,9 @@ impl Job {
         let deadline = Instant::now() + patience;
         let mut args = self.args.lock();
         while self.outcome.get().is_none() {
-            if self.ended.wait_until(&mut args, deadline).timed_out() {
+            let (guard, is_late) = self.ended.wait_until(args, deadline);
+            args = guard;
+            if is_late {
                 return self.outcome.get().is_some();
             }
         }

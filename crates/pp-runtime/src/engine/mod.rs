@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::sync::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 pub use config::EngineConfig;
 pub use functions::Function;
@@ -43,6 +43,9 @@ use shared::Shared;
 /// How long `destroy` waits for processes that were killed. Only one that hangs
 /// in the kernel takes longer.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it waits for the I/O thread, which cannot be reached if other code has
+/// closed our descriptors.
+const IO_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why the engine refuses a call.
 #[derive(Debug, thiserror::Error)]
@@ -184,8 +187,10 @@ impl Engine {
             family.kill();
             // What a worker's child forked while it was being killed.
             kill_all(&[], &mark);
-            // A thread that panicked has nothing more to say.
-            let _ = io.join();
+            if self.shared.wait_for_io(Instant::now() + IO_PATIENCE) {
+                // A thread that panicked has nothing more to say.
+                let _ = io.join();
+            }
             self.shared.close();
         }
         self.shared.notices.close();
@@ -198,7 +203,7 @@ impl Drop for Engine {
         if self.check_process().is_err() {
             // Sockets, threads and locks in here belong to the parent process.
             std::mem::forget(Arc::clone(&self.shared));
-            std::mem::forget(self.io.get_mut().take());
+            std::mem::forget(self.io.lock().take());
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// A queue of job numbers whose end is announced.
 #[derive(Debug, Default)]
@@ -46,7 +46,9 @@ impl Notices {
             if std::mem::take(&mut inner.woken) {
                 return Notice::Nothing;
             }
-            if self.changed.wait_until(&mut inner, deadline).timed_out() {
+            let (guard, is_late) = self.changed.wait_until(inner, deadline);
+            inner = guard;
+            if is_late && inner.ended.is_empty() {
                 return Notice::Nothing;
             }
         }

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use mio::event::Source;
 use mio::{Interest, Poll, Registry, Token, Waker};
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::EngineConfig;
 use super::groups::Group;
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     pub(super) mark: ServerMark,
     pub(super) all: Arc<Group>,
     pub(super) notices: Arc<Notices>,
-    /// Told of each worker that has gone.
+    /// Told of each worker that has gone, and of the end of the I/O thread.
     pub(super) worker_gone: Condvar,
 }
 
@@ -113,15 +113,33 @@ impl Shared {
         self.wake_io();
     }
 
+    /// The I/O thread says that it ends.
+    pub(super) fn io_ends(&self, state: &mut State) {
+        state.io_ended = true;
+        self.worker_gone.notify_all();
+    }
+
+    /// Waits until the I/O thread is about to end; whether it is.
+    pub(super) fn wait_for_io(&self, deadline: Instant) -> bool {
+        let mut state = self.lock();
+        while !state.io_ended {
+            let (guard, is_late) = self.worker_gone.wait_until(state, deadline);
+            state = guard;
+            if is_late && !state.io_ended {
+                tracing::error!("the I/O thread cannot be reached");
+                return false;
+            }
+        }
+        true
+    }
+
     /// Waits until no worker is left; one that survives SIGKILL is reported.
     pub(super) fn wait_for_workers(&self, deadline: Instant) {
         let mut state = self.lock();
         while !state.workers.is_empty() {
-            if self
-                .worker_gone
-                .wait_until(&mut state, deadline)
-                .timed_out()
-            {
+            let (guard, is_late) = self.worker_gone.wait_until(state, deadline);
+            state = guard;
+            if is_late && !state.workers.is_empty() {
                 let pids = state.pids();
                 tracing::error!(?pids, "worker processes cannot be killed");
                 state.workers.clear();

@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) destroyed: bool,
     /// Workers with messages that their bell was not rung for yet.
     pub(super) unrung: Vec<ExecutorId>,
+    /// Whether something was sent that waits for its turn or for room.
+    pub(super) sending: bool,
     /// Spare room for the workers that have spoken, and
     pub(super) speakers: Vec<ExecutorId>,
     /// Spare room for messages being taken in.
@@ -49,6 +51,8 @@ pub(super) struct State {
     pub(super) io_sleeps_until: Option<Instant>,
     /// Whether it sleeps, or is about to.
     pub(super) io_asleep: bool,
+    /// Whether it has ended, or is about to.
+    pub(super) io_ended: bool,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
     born: Instant,
@@ -70,6 +74,7 @@ impl State {
             totals: Totals::default(),
             destroyed: false,
             unrung: Vec::new(),
+            sending: false,
             speakers: Vec::new(),
             news: Vec::new(),
             last_exit: None,
@@ -77,6 +82,7 @@ impl State {
             notices,
             io_sleeps_until: None,
             io_asleep: false,
+            io_ended: false,
             attending: 0,
             born: Instant::now(),
             next_number: 0,

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
 
 use super::{ExitStatus, Pause, Pipes};

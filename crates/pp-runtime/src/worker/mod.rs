@@ -99,11 +99,7 @@ impl Session {
 
     /// Waits for room and writes on; whether all is written.
     pub fn wait_for_room(&mut self) -> Result<bool, SessionError> {
-        if self.channel.push()? {
-            return Ok(true);
-        }
-        self.channel.wait().map_err(LineError::from)?;
-        Ok(self.channel.push()?)
+        Ok(self.channel.push_or_wait()?)
     }
 
     /// Whether this process is a fork of the worker, made by a job. It must not
