@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::shared::Shared;
-use super::state::State;
+use super::state::{IoThread, State};
 use super::worker::Worker;
 
 /// How long a waiter attends: about as long as falling asleep and being woken takes
@@ -43,7 +43,7 @@ impl Shared {
     fn end_attention(self: &Arc<Self>) {
         let mut state = self.lock();
         state.attending -= 1;
-        if state.attending > 0 || !state.io_asleep {
+        if state.attending > 0 || state.io != IoThread::Asleep {
             return;
         }
         if ask_for_bells(&mut state) {

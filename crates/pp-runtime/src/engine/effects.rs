@@ -8,7 +8,7 @@ use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 use super::events::WorkerEvents;
 use super::outcome::Outcome;
 use super::shared::Shared;
-use super::state::State;
+use super::state::{IoThread, State};
 use super::worker::{Stage, Worker};
 use crate::process::keep;
 
@@ -30,7 +30,7 @@ impl Shared {
 
     /// What was begun here is sent on by the I/O thread.
     fn wake_io_for_sending(&self, state: &mut State) {
-        if std::mem::take(&mut state.sending) && state.io_asleep {
+        if std::mem::take(&mut state.sending) && state.io == IoThread::Asleep {
             self.wake_io();
         }
     }
@@ -73,7 +73,7 @@ impl Shared {
 
     /// The I/O thread must not sleep past a deadline that arose meanwhile.
     fn wake_io_for_deadline(&self, state: &mut State) {
-        if !state.io_asleep {
+        if state.io != IoThread::Asleep {
             return;
         }
         let Some(deadline) = state.scheduler.next_deadline().map(|t| state.instant(t)) else {
@@ -101,9 +101,9 @@ fn with_channel<E: std::fmt::Display>(
     let Some(channel) = worker.channel() else {
         return;
     };
-    let sent = send(channel);
+    let result = send(channel);
     let is_sending = channel.is_sending();
-    if let Err(error) = sent {
+    if let Err(error) = result {
         worker.break_line(&error);
     } else {
         state.unrung.push(id);

@@ -10,7 +10,7 @@ use pp_core::ExecutorId;
 
 use super::attend::ask_for_bells;
 use super::shared::{Shared, WAKE};
-use super::state::State;
+use super::state::{IoThread, State};
 use super::worker::{Stage, Worker};
 
 /// A worker whose socket is closed, and that runs nothing, may take this long to
@@ -46,7 +46,7 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
             _ => {}
         }
         let mut state = shared.lock();
-        state.io_asleep = false;
+        state.io = IoThread::Awake;
         for worker in state.workers.values_mut() {
             if let Some(channel) = worker.channel() {
                 channel.wake_up();
@@ -78,7 +78,7 @@ fn prepare_sleep(state: &mut State) -> Option<Duration> {
         .chain(scheduled)
         .min();
     state.io_sleeps_until = deadline;
-    state.io_asleep = true;
+    state.io = IoThread::Asleep;
     // Rounded up, or the last stretch would be a busy wait.
     deadline.map(|d| d.saturating_duration_since(Instant::now()) + Duration::from_micros(50))
 }

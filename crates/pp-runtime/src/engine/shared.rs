@@ -11,7 +11,7 @@ use mio::{Interest, Poll, Registry, Token, Waker};
 use super::EngineConfig;
 use super::groups::Group;
 use super::notices::Notices;
-use super::state::State;
+use super::state::{IoThread, State};
 use crate::process::{ServerMark, WorkerSpec};
 
 /// The poll token of the waker; workers have their numbers.
@@ -115,17 +115,17 @@ impl Shared {
 
     /// The I/O thread says that it ends.
     pub(super) fn io_ends(&self, state: &mut State) {
-        state.io_ended = true;
+        state.io = IoThread::Ended;
         self.worker_gone.notify_all();
     }
 
     /// Waits until the I/O thread is about to end; whether it is.
     pub(super) fn wait_for_io(&self, deadline: Instant) -> bool {
         let mut state = self.lock();
-        while !state.io_ended {
+        while state.io != IoThread::Ended {
             let (guard, is_late) = self.worker_gone.wait_until(state, deadline);
             state = guard;
-            if is_late && !state.io_ended {
+            if is_late && state.io != IoThread::Ended {
                 tracing::error!("the I/O thread cannot be reached");
                 return false;
             }

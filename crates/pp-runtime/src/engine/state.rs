@@ -26,6 +26,14 @@ pub struct Totals {
     pub run_time: Duration,
 }
 
+/// What the I/O thread is doing, or is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IoThread {
+    Awake,
+    Asleep,
+    Ended,
+}
+
 /// All of it changes under one lock.
 pub(super) struct State {
     pub(super) config: EngineConfig,
@@ -49,10 +57,8 @@ pub(super) struct State {
     pub(super) notices: Arc<Notices>,
     /// When the I/O thread will wake by itself; `None`: only when woken.
     pub(super) io_sleeps_until: Option<Instant>,
-    /// Whether it sleeps, or is about to.
-    pub(super) io_asleep: bool,
-    /// Whether it has ended, or is about to.
-    pub(super) io_ended: bool,
+    /// What it is doing.
+    pub(super) io: IoThread,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
     born: Instant,
@@ -81,8 +87,7 @@ impl State {
             start_failure: String::new(),
             notices,
             io_sleeps_until: None,
-            io_asleep: false,
-            io_ended: false,
+            io: IoThread::Awake,
             attending: 0,
             born: Instant::now(),
             next_number: 0,
