@@ -12,7 +12,7 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.support import Gate, MakeServer, eventually
+from tests.support import Gate, MakeServer, RunScript, eventually
 
 WAYS: dict[str, Callable[[pp.Server, pp.Job[Any]], object]] = {
     "server.wait()": lambda server, _job: server.wait(),
@@ -223,3 +223,27 @@ def test_a_callback_may_destroy_the_server(make_server: MakeServer) -> None:
     assert job() == 1
     with pytest.raises(pp.DestroyedServerError):
         server.submit(jobs.echo, (1,))
+
+
+def test_a_job_with_a_callback_may_be_submitted_while_another_is_pickled(
+    run_script: RunScript,
+) -> None:
+    ran = run_script(
+        """
+        import pp
+
+        server = pp.Server(1)
+        results = []
+
+        class Submits:
+            def __reduce__(self):
+                server.submit(pow, (2, 3), callback=results.append)
+                return int, ()
+
+        job = server.submit(abs, (Submits(),), callback=results.append)
+        print(job())
+        server.wait()
+        print(sorted(results))
+        """
+    )
+    assert ran.out == "0\n[0, 8]\n"

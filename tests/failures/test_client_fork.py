@@ -317,3 +317,24 @@ def _others(token: str, fork: int) -> list[int]:
     from tests.failures.support import processes_with
 
     return [process.pid for process in processes_with(token) if process.pid != fork]
+
+
+def test_child_with_its_own_server_ends_as_usual(client_of: StartClient) -> None:
+    """The parent's threads sleep on locks that the child inherits without them."""
+    client = client_of(
+        """
+        import os, sys
+        import pp
+
+        server = pp.Server(1)
+        server.submit(pow, (1, 2))()
+        pid = os.fork()
+        if pid == 0:
+            own = pp.Server(1)
+            assert own.submit(pow, (2, 3))() == 8
+            own.destroy()
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+    assert client.ends() == 0

@@ -248,3 +248,28 @@ def test_exit_with_interpreter_flags(flags: str, client_of: StartClient, token: 
         """)
     assert client.ends() == 0, client.said()
     none_left(token)
+
+
+def test_a_slow_log_handler_does_not_keep_the_program(client_of: StartClient) -> None:
+    client = client_of(
+        """
+        import logging, os, threading
+        import pp
+
+        handling = threading.Event()
+
+        class Slow(logging.Handler):
+            def emit(self, record):
+                handling.set()
+                threading.Event().wait(0.3)
+
+        logging.getLogger("pp").addHandler(Slow())
+        server = pp.Server(1, max_worker_deaths=1)
+        try:
+            server.submit(os._exit, (3,))()
+        except pp.WorkerDied:
+            pass
+        assert handling.wait(30)
+        """
+    )
+    assert client.ends() == 0
