@@ -104,12 +104,16 @@ fn wait_for_end(pid: Pid, on_pause: &mut dyn FnMut(Pause)) {
         // NOWAIT: reaping comes later, after the group was killed.
         let all = WaitIdOptions::EXITED | pauses | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(pid), all) {
-            Ok(Some(status)) if status.stopped() || status.trapped() => on_pause(Pause::Stopped),
-            Ok(Some(status)) if status.continued() => on_pause(Pause::Continued),
+            Ok(Some(status)) if status.stopped() || status.trapped() || status.continued() => {}
             Err(Errno::INTR) => continue,
             Ok(_) | Err(_) => return,
         }
-        // A pause that was seen must be taken, or it is reported again.
-        let _ = waitid(WaitId::Pid(pid), pauses | WaitIdOptions::NOHANG);
+        // A pause that was seen must be taken, or it is reported again. By now it may
+        // be another one; what is taken is what counts.
+        match waitid(WaitId::Pid(pid), pauses | WaitIdOptions::NOHANG) {
+            Ok(Some(status)) if status.continued() => on_pause(Pause::Continued),
+            Ok(Some(_)) => on_pause(Pause::Stopped),
+            Ok(None) | Err(_) => {}
+        }
     }
 }
