@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import sys
 from typing import NamedTuple
 
 from pp._errors import JobError, SerializationError
@@ -64,21 +65,35 @@ class _Failure(NamedTuple):
 
 
 def capture(exc: BaseException, *, where: str = "") -> bytes:
-    """What a job raised, for `restore` in the client. Never raises.
+    """What a job raised, for `restore` in the client.
 
     Args:
         exc: the exception.
         where: what the worker was doing, such as "while it read the arguments"; by
             default nothing is said about it.
+
+    Raises:
+        Exception: a job has ruined this interpreter, so that nothing can be told and the
+            worker is to be replaced. Anything else that goes wrong is told.
     """
     try:
         return _dumped(where, _nodes_of(exc))
     except BaseException as error:
+        if not _can_import():
+            raise
         problem = f"its description failed with {type(error).__name__}"
         kind = type(exc).__qualname__
         ending = f"{kind}\n"
         node = Node(kind, "", "", ending, (), None, problem, None, None, suppress=False, members=())
         return _dumped(where, (node,))
+
+
+def _can_import() -> bool:
+    try:
+        __import__("linecache")
+    except BaseException:
+        return False
+    return __package__ in sys.modules
 
 
 def _dumped(where: str, nodes: tuple[Node, ...]) -> bytes:
