@@ -225,6 +225,37 @@ def test_a_callback_may_destroy_the_server(make_server: MakeServer) -> None:
         server.submit(jobs.echo, (1,))
 
 
+def test_one_that_the_end_of_its_server_cuts_short_is_no_error(
+    make_server: MakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, done = make_server(1), threading.Event()
+
+    def callback(_result: object) -> None:
+        server.destroy()
+        try:
+            server.submit(jobs.echo, (1,))
+        finally:
+            done.set()
+
+    with caplog.at_level(logging.INFO, "pp"):
+        server.submit(jobs.echo, (1,), callback=callback).wait()
+    assert done.is_set()
+    assert any("cut short" in record.getMessage() for record in caplog.records)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_one_that_uses_another_destroyed_server_is_an_error(
+    server: pp.Server, make_server: MakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = make_server(1)
+    other.destroy()
+    with caplog.at_level(logging.INFO, "pp"):
+        server.submit(jobs.echo, (1,), callback=lambda n: other.submit(jobs.echo, (n,))).wait()
+    assert [record.levelno for record in caplog.records if "callback" in record.getMessage()] == [
+        logging.ERROR
+    ]
+
+
 def test_a_job_with_a_callback_may_be_submitted_while_another_is_pickled(
     run_script: RunScript,
 ) -> None:

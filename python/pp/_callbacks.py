@@ -36,20 +36,20 @@ _inside = _Inside()
 class Callback:
     """One job's callback. Whoever comes first runs it; others wait for that.
 
-    Callbacks with the same `turn` run one at a time.
+    Callbacks of the same `runner` run one at a time.
     """
 
     def __init__(
         self,
         function: Callable[..., object],
         args: tuple[Any, ...],
-        turn: threading.RLock,
+        runner: CallbackRunner,
         on_failed_jobs: bool,
     ) -> None:
         self._function = function
         self._args = args
         self._on_failed_jobs = on_failed_jobs
-        self._turn = turn
+        self._runner = runner
         self._lock = threading.Lock()
         self._claimed = False
         self._begun = False
@@ -105,10 +105,14 @@ class Callback:
         if not (job._succeeded or self._on_failed_jobs):
             return
         try:
-            with self._turn:
+            with self._runner.turn:
                 self._begun = True
                 self._function(*self._args, result)
-        except (Exception, SystemExit, GeneratorExit):
+        except (Exception, SystemExit, GeneratorExit) as error:
+            if isinstance(error, DestroyedServerError) and self._runner.ended:
+                # What it did with the server was overtaken by the server's end.
+                _logger.info("the callback of job %d was cut short: %s", job.tid, error)
+                return
             _logger.exception("the callback of job %d raised; the job's result is kept", job.tid)
 
 
@@ -126,6 +130,11 @@ class CallbackRunner:
         self._ready: list[int] = []
         self._abandoned = False
         self._thread: threading.Thread | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has been destroyed."""
+        return self._engine.destroyed
 
     def submit(
         self, function: Function, args: tuple[Any, ...], group: Group, callback: Callback

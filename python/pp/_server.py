@@ -191,7 +191,7 @@ class Server:
         if callback is None:
             return self._engine.submit(function, args, members, None)
         on_end = Callback(
-            callback, callbackargs, self._callbacks.turn, on_failed_jobs=self._print_errors
+            callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
         )
         return self._callbacks.submit(function, args, members, on_end)
 

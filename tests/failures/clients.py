@@ -20,6 +20,11 @@ import pp
 from tests.failures import jobs, trees
 from tests.failures.ledger import Ledger
 ledger = Ledger(os.environ["PP_TEST_LEDGER"])
+# Who starts the tests in the background, or under nohup, has them ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGQUIT", "SIGHUP"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 """
 
 
