@@ -130,6 +130,7 @@ class CallbackRunner:
         self._ready: list[int] = []
         self._abandoned = False
         self._thread: threading.Thread | None = None
+        engine.set_callbacks(self)
 
     @property
     def ended(self) -> bool:
@@ -141,7 +142,7 @@ class CallbackRunner:
     ) -> Job[Any]:
         """Submits a job whose callback this runner is to run."""
         # Not under the lock: it pickles, and so may run any code.
-        job: Job[Any] = self._engine.submit(function, args, group, callback)
+        job: Job[Any] = self._engine.submit(function, args, group, True)
         with self._lock:
             self._jobs[job.tid] = job, callback
             if job.tid in self._early:
@@ -152,6 +153,17 @@ class CallbackRunner:
                 self._thread = threading.Thread(target=self._run, name="pp-callbacks", daemon=True)
                 self._thread.start()
         return job
+
+    def run(self, job: Job[Any]) -> None:
+        """Runs the callback of the ended `job`, or waits until another thread has."""
+        callback = self._callback_of(job)
+        if callback is not None:
+            callback.run(job)
+
+    def is_done(self, job: Job[Any]) -> bool:
+        """Whether the callback of `job` has run, or will never run."""
+        callback = self._callback_of(job)
+        return callback is None or callback.done
 
     def pending(self, group: Hashable | None) -> Iterator[Job[Any]]:
         """The jobs, of one group or of all, whose callbacks are to be waited for."""
@@ -173,6 +185,12 @@ class CallbackRunner:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(_PATIENCE)
+
+    def _callback_of(self, job: Job[Any]) -> Callback | None:
+        """None once it has run."""
+        with self._lock:
+            entry = self._jobs.get(job.tid)
+        return None if entry is None else entry[1]
 
     def _run(self) -> None:
         while not (self._abandoned and not self._jobs):

@@ -1,7 +1,9 @@
 """The Rust core. Private: the package `pp` is its public face."""
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar, final
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Generic, Self, TypeVar, final
+
+_T = TypeVar("_T")
 
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -9,7 +11,10 @@ __all__ = [
     "Engine",
     "Function",
     "Group",
+    "Guards",
     "Job",
+    "KnownFunctions",
+    "Submitter",
     "WorkerSession",
     "__version__",
     "after_fork_in_child",
@@ -41,6 +46,61 @@ class Group:
     @property
     def pending(self) -> int: ...
     def wait(self) -> None: ...
+
+@final
+class Guards:
+    """What has to be as it was, for a callable to be as it was."""
+
+    def __new__(
+        cls,
+        *,
+        root: tuple[Any, Any, Any] | None,
+        functions: list[tuple[Any, Any, Any, Any]],
+        names: list[tuple[dict[str, Any], str, Any]],
+        missing: object,
+        cells: list[tuple[Any, Any]],
+        mappings: list[tuple[Any, tuple[Any, ...]]],
+        submodules: list[str],
+        registered: object,
+        pure: bool,
+    ) -> Guards: ...
+    @property
+    def pure(self) -> bool: ...
+    def hold(self, root: Any) -> bool: ...
+
+@final
+class KnownFunctions:
+    """Callables, by identity, with what they were serialized to."""
+
+    def __new__(cls) -> KnownFunctions: ...
+    def remember(
+        self,
+        func: Any,
+        depfuncs: tuple[Any, ...],
+        modules: tuple[Any, ...],
+        path: list[str],
+        guards: Guards,
+        function: Function,
+        death: object,
+    ) -> None: ...
+    def forget(self, place: int) -> None: ...
+
+class Submitter:
+    """The base of `Server`: takes jobs."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def _begin(self, engine: Engine, known: KnownFunctions, groups: dict[Any, Group]) -> None: ...
+    def submit(
+        self,
+        func: Callable[..., _T],
+        args: Iterable[Any] = (),
+        depfuncs: Iterable[Callable[..., Any]] = (),
+        modules: Iterable[str] = (),
+        callback: Callable[..., object] | None = None,
+        callbackargs: Iterable[Any] = (),
+        group: Hashable = "default",
+        globals: dict[str, Any] | None = None,
+    ) -> Job[_T]: ...
 
 @final
 class Job(Generic[_T_co]):
@@ -79,8 +139,9 @@ class Engine:
     def group(self, name: Any) -> Group: ...
     def all_jobs(self) -> Group: ...
     def submit(
-        self, function: Function, args: tuple[Any, ...], group: Group, callback: Any
+        self, function: Function, args: tuple[Any, ...], group: Group, callback: bool
     ) -> Job[Any]: ...
+    def set_callbacks(self, runner: Any) -> None: ...
     def resize(self, workers: int) -> None: ...
     def totals(self) -> tuple[int, float]: ...
     def worker_pids(self) -> list[int]: ...
@@ -104,7 +165,7 @@ class WorkerSession:
         load_function: Callable[[bytes], Any],
         dump_result: Callable[[Any, int], bytes],
         describe: Callable[[BaseException], bytes],
-        take_output: Callable[[], bytes],
+        output: Any,
         serialization_error: type[BaseException],
         protocol: int,
     ) -> None: ...

@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from pp import _core, _logging, _outcome, _processes
 from pp._callbacks import Callback, CallbackRunner
-from pp._core import Engine, Function, Group, Job
+from pp._core import Engine, Function, Group, Job, KnownFunctions, Submitter
 from pp._errors import DestroyedServerError
 from pp._serialize.functions import FunctionPacker, PackedFunction
 from pp._serialize.values import dumps_args
@@ -55,7 +55,7 @@ class Statistics:
     rworker: None = None
 
 
-class Server:
+class Server(Submitter):
     """Runs jobs in worker processes.
 
     Args:
@@ -126,49 +126,23 @@ class Server:
         _live.add(self._callbacks)
         # At the end of the program, `_end_all` sees to it.
         weakref.finalize(self, self._callbacks.abandon).atexit = False
+        self._known = KnownFunctions()
+        self._begin(self._engine, self._known, self._groups)
         self._engine.resize(workers)
         _logger.info("pp local server started with %d workers", workers)
 
-    def submit(
+    def _submit_new(
         self,
         func: Callable[..., T],
-        args: Iterable[Any] = (),
-        depfuncs: Iterable[Callable[..., Any]] = (),
-        modules: Iterable[str] = (),
-        callback: Callable[..., object] | None = None,
-        callbackargs: Iterable[Any] = (),
-        group: Hashable = "default",
-        globals: dict[str, Any] | None = None,
+        args: Iterable[Any],
+        depfuncs: Iterable[Callable[..., Any]],
+        modules: Iterable[str],
+        callback: Callable[..., object] | None,
+        callbackargs: Iterable[Any],
+        group: Hashable,
+        globals: dict[str, Any] | None,
     ) -> Job[T]:
-        """Submits `func(*args)` to be run by a worker.
-
-        Args:
-            func: any callable. It is sent by value with the globals and closure
-                variables that it uses, as they are now, unless workers can
-                import it.
-            args: its arguments, a tuple or list.
-            depfuncs: functions and classes that `func` calls by name and that are
-                not among its own globals.
-            modules: modules that workers are to import and that `func` uses by
-                name: "math", "os.path", "from x import y" or "import x as y".
-            callback: called with `callbackargs` and the result when the job has
-                ended, once, in the client. A callback that raises is logged. The
-                callback of a job that fails is not called, or, with
-                `errors="print"`, called with None.
-            callbackargs: the callback's first arguments, a tuple or list.
-            group: a name for `wait`; anything hashable.
-            globals: a dictionary from which modules are imported and functions and
-                classes are sent along; usually `globals()`.
-
-        Returns:
-            The job. Call it for its result.
-
-        Raises:
-            SerializationError: something cannot be serialized; the message names
-                it and says where it sits.
-            DestroyedServerError: the server has been destroyed.
-            TypeError, ValueError: an argument has the wrong type or value.
-        """
+        """What `submit` does with what it does not know from before."""
         if not callable(func):
             raise TypeError(f"func must be callable, not {type(func).__name__!r}: {func!r:.100}")
         args = args if type(args) is tuple else _as_tuple("args", args)
@@ -179,17 +153,14 @@ class Server:
             raise TypeError(f"globals must be a dictionary, not {type(globals).__name__!r}")
         if self._engine.destroyed:
             _refuse_submission()
-        packed = self._packer.pack(
-            func,
-            _as_tuple("depfuncs", depfuncs),
-            _as_tuple("modules", modules),
-            globals,
-            self._proto,
-        )
+        depfuncs, modules = _as_tuple("depfuncs", depfuncs), _as_tuple("modules", modules)
+        packed = self._packer.pack(func, depfuncs, modules, globals, self._proto)
         function: Function = packed.handle or self._register(packed, func)
         members = self._groups.get(group) or self._make_group(group)
         if callback is None:
-            return self._engine.submit(function, args, members, None)
+            if packed.guards is not None:
+                self._remember(func, depfuncs, modules, packed)
+            return self._engine.submit(function, args, members, False)
         on_end = Callback(
             callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
         )
@@ -289,6 +260,21 @@ class Server:
         name = getattr(func, "__qualname__", None) or type(func).__qualname__
         function = packed.handle = self._engine.function(packed.blob, str(name))
         return function
+
+    def _remember(
+        self,
+        func: Callable[..., Any],
+        depfuncs: tuple[Callable[..., Any], ...],
+        modules: tuple[str, ...],
+        packed: PackedFunction,
+    ) -> None:
+        """Lets the next submit of the same go the quick way."""
+        known, place = self._known, id(func)
+        try:
+            death = weakref.ref(func, lambda _: known.forget(place))
+        except TypeError:
+            return
+        known.remember(func, depfuncs, modules, packed.path, packed.guards, packed.handle, death)
 
     def _make_group(self, name: Hashable) -> Group:
         if len(self._groups) >= _MOST_GROUPS:

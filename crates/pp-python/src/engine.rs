@@ -6,14 +6,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_runtime::{Engine as RuntimeEngine, EngineConfig, Notice, WorkerSpec};
+use pp_runtime::{Blob, Engine as RuntimeEngine, EngineConfig, Notice, WorkerSpec};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
-use crate::errors::engine_error;
+use crate::errors::{engine_error, internal};
 use crate::group::Group;
-use crate::job::{Job, Policy};
+use crate::job::Job;
 use crate::pickling;
+use crate::plain::Pickle;
+
+/// Copies of more bytes than this are made with the GIL released.
+const LARGE: usize = 1 << 20;
 
 /// A serialized function that jobs may name.
 #[pyclass(frozen, module = "pp._core")]
@@ -31,13 +36,82 @@ impl Function {
     }
 }
 
+impl Function {
+    pub(crate) fn name(&self) -> &Py<PyAny> {
+        &self.name
+    }
+}
+
+/// What an engine, its groups and its jobs have in common.
+pub(crate) struct Home {
+    pub(crate) engine: RuntimeEngine,
+    on_failure: Py<PyAny>,
+    dumps: Py<PyAny>,
+    protocol: u8,
+    /// Refers weakly to who runs the callbacks: that refers to the engine.
+    callbacks: PyOnceLock<Py<PyWeakrefReference>>,
+}
+
+impl Home {
+    /// Arguments as a worker gets them.
+    #[inline]
+    pub(crate) fn pickle(&self, args: &Bound<'_, PyTuple>, function: &Function) -> PyResult<Blob> {
+        if let Some(pickle) = Pickle::of(args, self.protocol) {
+            return Ok(pickle.as_bytes().into());
+        }
+        self.pickle_any(args, function)
+    }
+
+    fn pickle_any(&self, args: &Bound<'_, PyTuple>, function: &Function) -> PyResult<Blob> {
+        let py = args.py();
+        let pickle = if pickling::is_plain(args) {
+            pickling::dumps(args, self.protocol)?
+        } else {
+            let dumps = self.dumps.bind(py);
+            let pickle = dumps.call1((args, self.protocol, function.name()))?;
+            pickle.cast_into::<PyBytes>()?
+        };
+        let bytes = pickle.as_bytes();
+        Ok(if bytes.len() > LARGE {
+            py.detach(|| bytes.into())
+        } else {
+            bytes.into()
+        })
+    }
+
+    /// Queues a job.
+    #[inline]
+    pub(crate) fn submit(
+        &self,
+        py: Python<'_>,
+        function: &Function,
+        args: Blob,
+        group: &Py<Group>,
+        announced: bool,
+    ) -> PyResult<Arc<pp_runtime::Job>> {
+        self.engine
+            .submit(&function.inner, args, &group.get().inner, announced)
+            .map_err(|error| engine_error(py, &error))
+    }
+
+    /// What a failure comes to: an exception to raise, or None.
+    pub(crate) fn on_failure<'py>(
+        &self,
+        exception: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.on_failure.bind(exception.py()).call1((exception,))
+    }
+
+    /// Who runs the callbacks; none if it has gone, after it has run all.
+    pub(crate) fn callbacks<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.callbacks.get(py)?.bind(py).upgrade()
+    }
+}
+
 /// Runs jobs in worker processes of this machine.
 #[pyclass(frozen, weakref, module = "pp._core")]
 pub(crate) struct Engine {
-    inner: Arc<RuntimeEngine>,
-    policy: Arc<Policy>,
-    dumps: Py<PyAny>,
-    protocol: u8,
+    home: Arc<Home>,
 }
 
 #[pymethods]
@@ -72,14 +146,18 @@ impl Engine {
             max_jobs_per_worker,
             ..EngineConfig::new(worker, settings.to_vec().into())
         };
-        let inner = py
+        let engine = py
             .detach(|| RuntimeEngine::new(config))
             .map_err(|error| engine_error(py, &error))?;
-        Ok(Self {
-            inner: Arc::new(inner),
-            policy: Arc::new(Policy::new(on_failure)),
+        let home = Home {
+            engine,
+            on_failure,
             dumps,
             protocol,
+            callbacks: PyOnceLock::new(),
+        };
+        Ok(Self {
+            home: Arc::new(home),
         })
     }
 
@@ -87,7 +165,8 @@ impl Engine {
     /// messages about its jobs.
     fn function(&self, py: Python<'_>, blob: &[u8], name: Py<PyAny>) -> PyResult<Function> {
         let inner = self
-            .inner
+            .home
+            .engine
             .intern(blob.to_vec().into())
             .map_err(|error| engine_error(py, &error))?;
         Ok(Function { inner, name })
@@ -95,18 +174,24 @@ impl Engine {
 
     /// A new group of jobs.
     fn group(&self, name: Py<PyAny>) -> Group {
-        Group {
-            inner: Arc::new(pp_runtime::Group::within(self.inner.all_jobs())),
-            name,
-        }
+        let inner = pp_runtime::Group::within(self.home.engine.all_jobs());
+        Group::new(Arc::new(inner), name, Arc::clone(&self.home))
     }
 
     /// The group that counts all jobs.
     fn all_jobs(&self, py: Python<'_>) -> Group {
-        Group {
-            inner: Arc::clone(self.inner.all_jobs()),
-            name: py.None(),
-        }
+        let inner = Arc::clone(self.home.engine.all_jobs());
+        Group::new(inner, py.None(), Arc::clone(&self.home))
+    }
+
+    /// Sets who runs the callbacks: `runner.run(job)` does it and waits for it,
+    /// `runner.is_done(job)` tells whether it is done.
+    fn set_callbacks(&self, py: Python<'_>, runner: &Bound<'_, PyAny>) -> PyResult<()> {
+        let weak = PyWeakrefReference::new(runner)?.unbind();
+        self.home
+            .callbacks
+            .set(py, weak)
+            .map_err(|_| internal("callbacks were set twice"))
     }
 
     /// Queues a job. With a `callback`, its end appears in `next_notice`.
@@ -116,30 +201,17 @@ impl Engine {
         function: &Function,
         args: &Bound<'_, PyTuple>,
         group: Py<Group>,
-        callback: Option<Py<PyAny>>,
+        callback: bool,
     ) -> PyResult<Job> {
-        let args = self.pickle(args, function)?;
-        let inner = self
-            .inner
-            .submit(
-                &function.inner,
-                args.as_bytes().to_vec().into(),
-                &group.get().inner,
-                callback.is_some(),
-            )
-            .map_err(|error| engine_error(py, &error))?;
-        Ok(Job::new(
-            inner,
-            Arc::clone(&self.inner),
-            Arc::clone(&self.policy),
-            group,
-            callback,
-        ))
+        let args = self.home.pickle(args, function)?;
+        let inner = self.home.submit(py, function, args, &group, callback)?;
+        Ok(Job::new(inner, group))
     }
 
     /// Sets the number of workers.
     fn resize(&self, py: Python<'_>, workers: u32) -> PyResult<()> {
-        self.inner
+        self.home
+            .engine
             .resize(workers)
             .map_err(|error| engine_error(py, &error))
     }
@@ -147,7 +219,8 @@ impl Engine {
     /// (finished jobs, seconds that they ran, together).
     fn totals(&self, py: Python<'_>) -> PyResult<(u64, f64)> {
         let totals = self
-            .inner
+            .home
+            .engine
             .totals()
             .map_err(|error| engine_error(py, &error))?;
         Ok((totals.jobs, totals.run_time.as_secs_f64()))
@@ -155,7 +228,8 @@ impl Engine {
 
     /// The identifiers of the worker processes.
     fn worker_pids(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
-        self.inner
+        self.home
+            .engine
             .worker_pids()
             .map_err(|error| engine_error(py, &error))
     }
@@ -165,7 +239,7 @@ impl Engine {
     /// were told.
     fn next_notice(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<u64>> {
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or_default();
-        match py.detach(|| self.inner.notices().next(patience)) {
+        match py.detach(|| self.home.engine.notices().next(patience)) {
             Notice::JobEnded(number) => Ok(Some(number)),
             Notice::Nothing => Ok(None),
             Notice::Closed => Err(pyo3::exceptions::PyStopIteration::new_err(())),
@@ -174,42 +248,38 @@ impl Engine {
 
     /// Lets `next_notice` return None at once.
     fn wake_notices(&self) {
-        self.inner.notices().wake();
+        self.home.engine.notices().wake();
     }
 
     /// Whether `destroy` was called.
     #[getter]
     fn destroyed(&self) -> bool {
-        self.inner.is_destroyed()
+        self.home.engine.is_destroyed()
     }
 
     /// Raises `PPError` in a process that was forked from the engine's.
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
-        self.inner
+        self.home
+            .engine
             .check_process()
             .map_err(|error| engine_error(py, &error))
     }
 
     /// Ends all jobs and workers. Returns when nothing of them is left.
     fn destroy(&self, py: Python<'_>) {
-        py.detach(|| self.inner.destroy());
+        py.detach(|| self.home.engine.destroy());
     }
 }
 
 impl Engine {
-    fn pickle<'py>(
-        &self,
-        args: &Bound<'py, PyTuple>,
-        function: &Function,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        if pickling::is_plain(args) {
-            return pickling::dumps(args, self.protocol);
-        }
-        let py = args.py();
-        Ok(self
-            .dumps
-            .bind(py)
-            .call1((args, self.protocol, &function.name))?
-            .cast_into()?)
+    pub(crate) fn home(&self) -> Arc<Home> {
+        Arc::clone(&self.home)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // The last reference to a forgotten server. Its end waits for processes.
+        Python::attach(|py| py.detach(|| self.engine.destroy()));
     }
 }

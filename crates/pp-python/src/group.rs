@@ -6,6 +6,7 @@ use std::time::Duration;
 use pp_runtime::Group as RuntimeGroup;
 use pyo3::prelude::*;
 
+use crate::engine::Home;
 use crate::errors::raise;
 use crate::waiting::wait_with_signals;
 
@@ -13,14 +14,21 @@ use crate::waiting::wait_with_signals;
 #[pyclass(frozen, module = "pp._core")]
 pub(crate) struct Group {
     pub(crate) inner: Arc<RuntimeGroup>,
-    pub(crate) name: Py<PyAny>,
+    name: Py<PyAny>,
+    pub(crate) home: Arc<Home>,
+}
+
+impl Group {
+    pub(crate) fn new(inner: Arc<RuntimeGroup>, name: Py<PyAny>, home: Arc<Home>) -> Self {
+        Self { inner, name, home }
+    }
 }
 
 #[pymethods]
 impl Group {
     /// The name under which it was made.
     #[getter]
-    fn name(&self, py: Python<'_>) -> Py<PyAny> {
+    pub(crate) fn name(&self, py: Python<'_>) -> Py<PyAny> {
         self.name.clone_ref(py)
     }
 

@@ -1,60 +1,45 @@
 //! A submitted job for Python.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use pp_runtime::{Engine as RuntimeEngine, Job as RuntimeJob, JobFailure, Outcome, Report};
+use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Report};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule};
-use pyo3::{PyTraverseError, PyVisit};
 
-use crate::errors::{internal, raise};
+use crate::engine::Home;
+use crate::errors::{engine_error, internal, raise};
 use crate::group::Group;
 use crate::pickling;
 use crate::waiting::wait_with_signals;
 
-/// What a server does with failures.
-pub(crate) struct Policy {
-    on_failure: Py<PyAny>,
-}
-
-impl Policy {
-    pub(crate) fn new(on_failure: Py<PyAny>) -> Self {
-        Self { on_failure }
-    }
-}
-
 /// A submitted job. Call it for its result.
+///
+/// Small, and unknown to the garbage collector: a million of them may wait.
 #[pyclass(frozen, weakref, module = "pp", name = "Job", generic)]
 pub(crate) struct Job {
     inner: Arc<RuntimeJob>,
-    engine: Arc<RuntimeEngine>,
-    policy: Arc<Policy>,
     group: Py<Group>,
-    callback: Option<Py<PyAny>>,
     /// What the call returns. An exception is made anew by each call: kept here, its
     /// traceback would keep the caller's frame, and so the job itself, for ever.
     value: PyOnceLock<Py<PyAny>>,
-    printed: PyOnceLock<()>,
+    printed: AtomicBool,
 }
 
 impl Job {
-    pub(crate) fn new(
-        inner: Arc<RuntimeJob>,
-        engine: Arc<RuntimeEngine>,
-        policy: Arc<Policy>,
-        group: Py<Group>,
-        callback: Option<Py<PyAny>>,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn new(inner: Arc<RuntimeJob>, group: Py<Group>) -> Self {
         Self {
             inner,
-            engine,
-            policy,
             group,
-            callback,
             value: PyOnceLock::new(),
-            printed: PyOnceLock::new(),
+            printed: AtomicBool::new(false),
         }
+    }
+
+    fn home(&self) -> &Home {
+        &self.group.get().home
     }
 }
 
@@ -85,7 +70,8 @@ impl Job {
         let py = this.py();
         let job = this.get();
         job.wait_for_end(py)?;
-        if let Some(Outcome::Failed(failure @ JobFailure::ServerDestroyed)) = job.inner.outcome() {
+        let failure = job.inner.outcome().and_then(Outcome::failure);
+        if let Some(failure @ JobFailure::ServerDestroyed) = failure {
             return Err(PyErr::from_value(failure_to_python(py, failure)?));
         }
         job.run_callback(this)
@@ -93,13 +79,14 @@ impl Job {
 
     /// Whether the job has ended and its callback, if any, has run.
     #[getter]
-    fn finished(&self, py: Python<'_>) -> PyResult<bool> {
-        if self.inner.outcome().is_none() {
+    fn finished(this: &Bound<'_, Self>) -> PyResult<bool> {
+        let (py, job) = (this.py(), this.get());
+        if job.inner.outcome().is_none() {
             return Ok(false);
         }
-        match &self.callback {
+        match job.callbacks(py) {
             None => Ok(true),
-            Some(callback) => callback.bind(py).getattr("done")?.extract(),
+            Some(runner) => runner.call_method1("is_done", (this,))?.extract(),
         }
     }
 
@@ -112,12 +99,7 @@ impl Job {
     /// The group that the job was submitted to.
     #[getter]
     fn group(&self, py: Python<'_>) -> Py<PyAny> {
-        self.group.get().name.clone_ref(py)
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // A callback often refers to the job; the rest cannot.
-        visit.call(&self.callback)
+        self.group.get().name(py)
     }
 
     /// Whether the job ended by returning.
@@ -133,7 +115,8 @@ impl Job {
             Some(Outcome::Raised(_)) => "raised",
             Some(Outcome::Unserializable(_) | Outcome::Failed(_)) => "failed",
         };
-        let group = self.group.get().name.bind(py).repr()?;
+        let group = self.group.get().name(py);
+        let group = group.bind(py).repr()?;
         Ok(format!(
             "<pp.Job {} {state}, group {group}>",
             self.inner.number()
@@ -146,26 +129,37 @@ impl Job {
         if self.inner.outcome().is_some() {
             return Ok(());
         }
-        self.engine
+        let engine = &self.home().engine;
+        engine
             .check_process()
-            .map_err(|error| crate::errors::engine_error(py, &error))?;
-        wait_with_signals(py, None, |patience| {
-            self.engine.wait_for(&self.inner, patience)
-        })?;
+            .map_err(|error| engine_error(py, &error))?;
+        wait_with_signals(py, None, |patience| engine.wait_for(&self.inner, patience))?;
         Ok(())
     }
 
+    /// Who runs the job's callback, if it has one.
+    fn callbacks<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        if self.inner.announced() {
+            self.home().callbacks(py)
+        } else {
+            None
+        }
+    }
+
     fn run_callback(&self, this: &Bound<'_, Self>) -> PyResult<()> {
-        if let Some(callback) = &self.callback {
-            callback.bind(this.py()).call_method1("run", (this,))?;
+        if let Some(runner) = self.callbacks(this.py()) {
+            runner.call_method1("run", (this,))?;
         }
         Ok(())
     }
 
     fn collect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let outcome = self.ended()?;
-        if let Some(report) = report_of(outcome) {
-            self.print(py, report)?;
+        if let Some(report) = outcome.report()
+            && !report.output().is_empty()
+            && !self.printed.swap(true, Ordering::Relaxed)
+        {
+            print(py, report)?;
         }
         let value = self.value.get_or_try_init(py, || {
             let Outcome::Value(report) = outcome else {
@@ -190,27 +184,12 @@ impl Job {
 
     /// What a failure comes to in this server: it is raised, or None.
     fn failed(&self, exception: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = exception.py();
-        let raised = self.policy.on_failure.bind(py).call1((exception,))?;
+        let raised = self.home().on_failure(exception)?;
         if raised.is_none() {
             Ok(raised.unbind())
         } else {
             Err(PyErr::from_value(raised))
         }
-    }
-
-    /// Prints what the job printed, once.
-    fn print(&self, py: Python<'_>, report: &Report) -> PyResult<()> {
-        if report.output().is_empty() {
-            return Ok(());
-        }
-        self.printed.get_or_try_init(py, || {
-            let output = PyBytes::new(py, report.output());
-            hooks(py)?
-                .call_method1("print_output", (output,))
-                .map(|_| ())
-        })?;
-        Ok(())
     }
 
     /// The pickled pair of result and output.
@@ -229,13 +208,11 @@ fn hooks(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import("pp._outcome")
 }
 
-fn report_of(outcome: &Outcome) -> Option<&Report> {
-    match outcome {
-        Outcome::Value(report) | Outcome::Raised(report) | Outcome::Unserializable(report) => {
-            Some(report)
-        }
-        Outcome::Failed(_) => None,
-    }
+/// Prints what the job printed.
+fn print(py: Python<'_>, report: &Report) -> PyResult<()> {
+    let output = PyBytes::new(py, report.output());
+    hooks(py)?.call_method1("print_output", (output,))?;
+    Ok(())
 }
 
 /// The exception for an outcome that is not a value.

@@ -7,9 +7,13 @@ mod engine;
 mod errors;
 mod fork;
 mod group;
+mod guards;
 mod job;
+mod known;
 mod log;
 mod pickling;
+mod plain;
+mod submitter;
 mod waiting;
 mod worker;
 
@@ -23,7 +27,10 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<engine::Function>()?;
     module.add_class::<group::Group>()?;
+    module.add_class::<guards::Guards>()?;
     module.add_class::<job::Job>()?;
+    module.add_class::<known::KnownFunctions>()?;
+    module.add_class::<submitter::Submitter>()?;
     module.add_class::<worker::WorkerSession>()?;
     module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;
     module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;

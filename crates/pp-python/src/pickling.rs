@@ -1,5 +1,6 @@
 //! The quick way to pickle plain builtin values, and the general one.
 
+use crate::plain;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
@@ -58,7 +59,11 @@ pub(crate) fn dumps<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> PyResult<Bo
 }
 
 /// `pickle.loads(data)`.
+#[inline]
 pub(crate) fn loads<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(value) = plain::read(py, data) {
+        return Ok(value);
+    }
     cached(py, &LOADS, "loads")?.call1((PyBytes::new(py, data),))
 }
 

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use pp_runtime::sync::Mutex;
 use pp_runtime::{LineError, Next, Session, SessionError, Status};
 use pyo3::exceptions::{PyConnectionError, PyKeyboardInterrupt, PyOSError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::errors::internal;
+use crate::known::sys_namespace;
 use crate::pickling;
+use crate::plain::Pickle;
 
 /// A worker's session with the client that spawned it.
 #[pyclass(frozen, module = "pp._core")]
@@ -23,7 +26,7 @@ struct Hooks<'py> {
     load_function: Bound<'py, PyAny>,
     dump_result: Bound<'py, PyAny>,
     describe: Bound<'py, PyAny>,
-    take_output: Bound<'py, PyAny>,
+    output: Output<'py>,
     serialization_error: Bound<'py, PyAny>,
     protocol: u8,
 }
@@ -66,9 +69,10 @@ impl WorkerSession {
 
     /// Runs jobs until the client asks to stop. `load_function(blob)` gives a
     /// callable with an attribute `reusable`; `dump_result(value, protocol)` may
-    /// raise `serialization_error`; `describe(exception)` gives bytes;
-    /// `take_output()` gives what was printed since the last call, as bytes.
-    #[pyo3(signature = (*, load_function, dump_result, describe, take_output,
+    /// raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
+    /// for `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
+    /// `output.take()`, which gives that as bytes.
+    #[pyo3(signature = (*, load_function, dump_result, describe, output,
                         serialization_error, protocol))]
     #[allow(clippy::too_many_arguments)] // named in Python
     fn run<'py>(
@@ -77,7 +81,7 @@ impl WorkerSession {
         load_function: Bound<'py, PyAny>,
         dump_result: Bound<'py, PyAny>,
         describe: Bound<'py, PyAny>,
-        take_output: Bound<'py, PyAny>,
+        output: Bound<'py, PyAny>,
         serialization_error: Bound<'py, PyAny>,
         protocol: u8,
     ) -> PyResult<()> {
@@ -85,7 +89,7 @@ impl WorkerSession {
             load_function,
             dump_result,
             describe,
-            take_output,
+            output: Output::new(output)?,
             serialization_error,
             protocol,
         };
@@ -116,7 +120,7 @@ impl WorkerSession {
                         // A job forked and its child returned: only the worker answers.
                         py.import("os")?.call_method1("_exit", (0,))?;
                     }
-                    send(py, &mut session, job, answer)?;
+                    send(py, &mut session, job, &answer)?;
                 }
                 Next::Shutdown => return Ok(()),
                 Next::Configure(_) => return Err(internal("settings came twice")),
@@ -127,16 +131,63 @@ impl WorkerSession {
 }
 
 /// What a job came to.
-struct Answer {
+struct Answer<'py> {
     status: Status,
     run_time: Duration,
-    /// The result, then the output.
-    bytes: Vec<u8>,
-    output_len: u64,
+    body: Body<'py>,
+    output: Option<Bound<'py, PyBytes>>,
+}
+
+/// A result or a description.
+enum Body<'py> {
+    Small(Pickle),
+    Any(Bound<'py, PyBytes>),
+}
+
+impl Body<'_> {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Small(pickle) => pickle.as_bytes(),
+            Self::Any(bytes) => bytes.as_bytes(),
+        }
+    }
+}
+
+/// What jobs print.
+struct Output<'py> {
+    stdout: Bound<'py, PyAny>,
+    tell: Bound<'py, PyAny>,
+    sys: &'py Bound<'py, PyDict>,
+}
+
+impl<'py> Output<'py> {
+    fn new(stdout: Bound<'py, PyAny>) -> PyResult<Self> {
+        let tell = stdout.getattr("tell")?;
+        let sys = sys_namespace(stdout.py())?;
+        Ok(Self { stdout, tell, sys })
+    }
+
+    /// What was printed since the last call.
+    fn take(&self) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let py = self.stdout.py();
+        let current = self.sys.get_item(intern!(py, "stdout"))?;
+        // A job may have put something else there and not taken it away.
+        let is_in_place = current.is_some_and(|current| current.is(&self.stdout));
+        if is_in_place && self.tell.call0()?.extract::<u64>()? == 0 {
+            return Ok(None);
+        }
+        let bytes = self.stdout.call_method0(intern!(py, "take"))?;
+        Ok(Some(bytes.cast_into()?))
+    }
 }
 
 impl<'py> Hooks<'py> {
-    fn run_job(&self, py: Python<'py>, function: &mut Loaded, args: &[u8]) -> PyResult<Answer> {
+    fn run_job(
+        &self,
+        py: Python<'py>,
+        function: &mut Loaded,
+        args: &[u8],
+    ) -> PyResult<Answer<'py>> {
         let start = Instant::now();
         let result = self.call(py, function, args);
         let run_time = start.elapsed();
@@ -144,17 +195,12 @@ impl<'py> Hooks<'py> {
             Ok(body) => (Status::Value, body),
             Err(error) => self.describe_failure(py, error)?,
         };
-        let output = self.take_output.call0()?;
-        let output = output.cast::<PyBytes>()?.as_bytes();
-        let body = body.as_bytes();
-        let mut bytes = Vec::with_capacity(body.len() + output.len());
-        bytes.extend_from_slice(body);
-        bytes.extend_from_slice(output);
+        let output = self.output.take()?;
         Ok(Answer {
             status,
             run_time,
-            bytes,
-            output_len: output.len() as u64,
+            body,
+            output,
         })
     }
 
@@ -181,21 +227,18 @@ impl<'py> Hooks<'py> {
         Ok(target)
     }
 
-    fn dump(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        if pickling::is_plain(value) {
-            return pickling::dumps(value, self.protocol);
+    fn dump(&self, value: &Bound<'py, PyAny>) -> PyResult<Body<'py>> {
+        if let Some(pickle) = Pickle::of(value, self.protocol) {
+            return Ok(Body::Small(pickle));
         }
-        Ok(self
-            .dump_result
-            .call1((value, self.protocol))?
-            .cast_into()?)
+        if pickling::is_plain(value) {
+            return pickling::dumps(value, self.protocol).map(Body::Any);
+        }
+        let bytes = self.dump_result.call1((value, self.protocol))?;
+        Ok(Body::Any(bytes.cast_into()?))
     }
 
-    fn describe_failure(
-        &self,
-        py: Python<'py>,
-        error: PyErr,
-    ) -> PyResult<(Status, Bound<'py, PyBytes>)> {
+    fn describe_failure(&self, py: Python<'py>, error: PyErr) -> PyResult<(Status, Body<'py>)> {
         let exception = error.into_value(py).into_bound(py);
         let status = if exception.is_instance(&self.serialization_error)? {
             Status::Unserializable
@@ -203,7 +246,7 @@ impl<'py> Hooks<'py> {
             Status::Raised
         };
         let body = self.describe.call1((exception,))?.cast_into()?;
-        Ok((status, body))
+        Ok((status, Body::Any(body)))
     }
 }
 
@@ -227,15 +270,11 @@ fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
     }
 }
 
-fn send(py: Python<'_>, session: &mut Session, job: u64, answer: Answer) -> PyResult<()> {
-    let Answer {
-        status,
-        run_time,
-        bytes,
-        output_len,
-    } = answer;
+fn send(py: Python<'_>, session: &mut Session, job: u64, answer: &Answer<'_>) -> PyResult<()> {
+    let output = answer.output.as_ref().map_or(&[][..], |o| o.as_bytes());
+    let body = answer.body.as_bytes();
     let mut all_sent = session
-        .answer(job, status, run_time, bytes.into(), output_len)
+        .answer(job, answer.status, answer.run_time, body, output)
         .map_err(|error| failed(&error))?;
     while !all_sent {
         all_sent = py

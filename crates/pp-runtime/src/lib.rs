@@ -4,6 +4,7 @@
 //!
 //! Nothing here knows Python. Functions, arguments and results are opaque bytes.
 
+mod blob;
 mod channel;
 mod engine;
 pub mod fork;
@@ -12,6 +13,7 @@ mod shm;
 pub mod sync;
 mod worker;
 
+pub use blob::Blob;
 pub use channel::{BellLost, LineError};
 pub use engine::{
     Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice, Notices, Outcome,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pp_runtime::{
-    Engine, EngineConfig, Group, Job, JobFailure, Next, Outcome, Session, Status, WorkerSpec,
+    Blob, Engine, EngineConfig, Group, Job, JobFailure, Next, Outcome, Session, Status, WorkerSpec,
 };
 
 /// Set in the environment of a worker.
@@ -27,7 +27,7 @@ fn worker_entry() {
     loop {
         match session.take().unwrap() {
             Next::Configure(_) => session.ready().unwrap(),
-            Next::Job { job, args, .. } => answer(&mut session, job, args),
+            Next::Job { job, args, .. } => answer(&mut session, job, &args),
             Next::Shutdown => std::process::exit(0),
             Next::Nothing => session.wait().unwrap(),
             Next::Function { .. } | Next::Forget(_) => {}
@@ -35,7 +35,7 @@ fn worker_entry() {
     }
 }
 
-fn answer(session: &mut Session, job: u64, args: Bytes) {
+fn answer(session: &mut Session, job: u64, args: &[u8]) {
     if args.first() == Some(&b'!') {
         std::process::abort();
     }
@@ -44,7 +44,7 @@ fn answer(session: &mut Session, job: u64, args: Bytes) {
         _ => Status::Value,
     };
     let mut done = session
-        .answer(job, status, Duration::from_micros(1), args, 0)
+        .answer(job, status, Duration::from_micros(1), args, &[])
         .unwrap();
     while !done {
         done = session.wait_for_room().unwrap();
@@ -81,7 +81,7 @@ impl Bench {
         }
     }
 
-    fn submit(&self, args: impl Into<Bytes>) -> Arc<Job> {
+    fn submit(&self, args: impl Into<Blob>) -> Arc<Job> {
         self.engine
             .submit(&self.function, args.into(), &self.group, false)
             .unwrap()
@@ -131,8 +131,8 @@ fn a_job_that_kills_its_workers_fails_alone() {
     let killer = bench.submit(&b"!"[..]);
     let after: Vec<_> = (0..200u32).map(|n| bench.submit(number(n))).collect();
     assert!(killer.wait(LONG));
-    match killer.outcome() {
-        Some(Outcome::Failed(JobFailure::WorkerDied { deaths, last })) => {
+    match killer.outcome().and_then(Outcome::failure) {
+        Some(JobFailure::WorkerDied { deaths, last }) => {
             assert_eq!(*deaths, 2);
             assert_eq!(last.status.signal_name().as_deref(), Some("SIGABRT"));
         }
@@ -153,10 +153,10 @@ fn a_program_that_is_no_worker_fails_the_jobs_with_what_it_said() {
     });
     let job = bench.submit(&b"x"[..]);
     assert!(job.wait(LONG));
-    match job.outcome() {
-        Some(Outcome::Failed(JobFailure::NoWorker {
+    match job.outcome().and_then(Outcome::failure) {
+        Some(JobFailure::NoWorker {
             last: Some(last), ..
-        })) => {
+        }) => {
             assert_eq!(last.status.code(), Some(7));
             assert_eq!(last.stderr, "broken for a test");
         }
@@ -176,8 +176,8 @@ fn destruction_ends_waits_and_leaves_no_process() {
         assert!(waiter.join().unwrap());
     });
     assert!(matches!(
-        queued.outcome(),
-        Some(Outcome::Failed(JobFailure::ServerDestroyed))
+        queued.outcome().and_then(Outcome::failure),
+        Some(JobFailure::ServerDestroyed)
     ));
     assert!(bench.engine.worker_pids().unwrap().is_empty());
     assert!(bench.group.wait(LONG));

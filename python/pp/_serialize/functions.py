@@ -28,13 +28,18 @@ class PackedFunction:
     Attributes:
         blob: the bytes, for `pp._serialize.load.load_function`.
         handle: for the caller, to keep what belongs to these bytes; None at first.
+        guards: while they hold, and `path` is what `sys.path` has, packing the same
+            again would give the same; None if that cannot be told.
+        path: the entries of `sys.path`.
     """
 
-    __slots__ = ("__weakref__", "blob", "handle")
+    __slots__ = ("__weakref__", "blob", "guards", "handle", "path")
 
     def __init__(self, blob: bytes) -> None:
         self.blob = blob
         self.handle: Any = None
+        self.guards: Guards | None = None
+        self.path: list[str] = []
 
     def __repr__(self) -> str:
         return f"<PackedFunction, {len(self.blob)} bytes>"
@@ -159,6 +164,9 @@ class FunctionPacker:
             packed = entry.packed
         else:
             packed = PackedFunction(blob)
+        # What `globals` has to offer is not among the guards.
+        packed.guards = guards if globals is None else None
+        packed.path = self._path[0]
         found = None if globals is None else _Found(globals, bundle.found)
         self._keep(key, func, (*depfuncs, globals), packed, (path, proto, guards, found))
         return packed

@@ -105,7 +105,7 @@ class Survey:
         root_parts: code, defaults and keyword defaults of the callable itself, if it
             is a function that is sent by value.
         functions: the same of all other such functions, each with its function.
-        names: how to look up a global, its name, and its value or `MISSING`.
+        names: globals, one name in them, and its value or `MISSING`.
         cells: variables of closures and what is in them.
         mappings: attributes and the like: each mapping, with its keys and then its values.
         submodules: submodules that are not loaded and that the code would find.
@@ -115,7 +115,7 @@ class Survey:
     def __init__(self) -> None:
         self.root_parts: tuple[Any, Any, Any] | None = None
         self.functions: list[tuple[types.FunctionType, Any, Any, Any]] = []
-        self.names: list[tuple[Callable[[str, Any], Any], str, Any]] = []
+        self.names: list[tuple[dict[str, Any], str, Any]] = []
         self.cells: list[tuple[types.CellType, Any]] = []
         self.mappings: list[tuple[Mapping[str, Any], tuple[Any, ...]]] = []
         self.submodules: set[str] = set()
@@ -201,10 +201,13 @@ class Survey:
         self._writes_variables |= facts.may_write_variables
         self._writes_attributes |= facts.stores_attributes
         values = []
-        get = function.__globals__.get
+        names = function.__globals__
+        if type(names) is not dict:
+            # Its own look-up may find anything.
+            raise _Unsettled
         for name in facts.names:
-            value = get(name, MISSING)
-            self.names.append((get, name, value))
+            value = names.get(name, MISSING)
+            self.names.append((names, name, value))
             if value is not MISSING:
                 values.append(value)
         for name, cell in zip(
@@ -216,7 +219,7 @@ class Survey:
                 # It may be filled before the next submit, so it has to be looked at.
                 raise _Unsettled from None
             self.cells.append((cell, value))
-            if (get("__name__"), name) not in _PRIVATE_STATE:
+            if (names.get("__name__"), name) not in _PRIVATE_STATE:
                 values.append(value)
         self._found.extend(values)
         self.submodules |= missing_submodules(values, facts.attributes)

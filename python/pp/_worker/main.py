@@ -33,7 +33,7 @@ def main() -> None:
             load_function=load_function,
             dump_result=dumps_result,
             describe=capture,
-            take_output=output.take,
+            output=output,
             serialization_error=SerializationError,
             protocol=settings["proto"],
         )

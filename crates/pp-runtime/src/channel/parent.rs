@@ -14,6 +14,7 @@ use pp_proto::{
 use super::LineError;
 use super::bell::{ParentBell, ParentStream};
 use super::outgoing::Outgoing;
+use crate::blob::Blob;
 use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
 
 /// Bytes taken from the ring at a time.
@@ -30,7 +31,7 @@ pub(crate) enum Received {
     Result {
         job: JobId,
         header: ResultHeader,
-        bytes: Bytes,
+        bytes: Blob,
     },
     /// It cannot go on.
     Fault(String),
@@ -121,7 +122,7 @@ impl ParentChannel {
         &mut self,
         id: JobId,
         function: FunctionId,
-        args: Bytes,
+        args: Blob,
     ) -> Result<(), LineError> {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
@@ -136,8 +137,11 @@ impl ParentChannel {
             args: payload,
         };
         self.outgoing.send(|out| message.encode(out))?;
+        if head == args.len() {
+            return Ok(());
+        }
         self.outgoing
-            .send_rest(Stream::Job(id.as_u64()), args, head)
+            .send_rest(Stream::Job(id.as_u64()), args.into_bytes(), head)
     }
 
     pub(crate) fn forget(&mut self, function: FunctionId) -> Result<(), LineError> {
@@ -313,7 +317,7 @@ impl Parts<'_> {
         ))?;
         if let Some(whole) = body.whole() {
             self.held.remove(index);
-            let bytes = Bytes::copy_from_slice(whole);
+            let bytes = Blob::from(whole);
             return Ok(Some(Received::Result { job, header, bytes }));
         }
         self.assembler
@@ -337,6 +341,7 @@ impl Parts<'_> {
             .filter(|&(job, _)| Stream::Job(job.as_u64()) == stream)
             .ok_or(LineError::Unexpected("end of a result"))?;
         self.held.retain(|&(held, _)| held != job);
+        let bytes = Blob::from(bytes);
         Ok(Some(Received::Result { job, header, bytes }))
     }
 }

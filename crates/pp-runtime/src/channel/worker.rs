@@ -12,6 +12,7 @@ use pp_proto::{
 use super::LineError;
 use super::bell::{BellLost, WorkerBell};
 use super::outgoing::Outgoing;
+use crate::blob::Blob;
 use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
 
 /// Bytes taken from the ring at a time.
@@ -38,7 +39,7 @@ pub enum Next {
         /// A function that was sent before.
         function: u64,
         /// Its serialized arguments.
-        args: Bytes,
+        args: Blob,
     },
     /// To drop a function.
     Forget(u64),
@@ -73,6 +74,8 @@ pub(crate) struct WorkerChannel {
     decoder: FrameDecoder,
     assembler: Assembler,
     begun: HashMap<Stream, Begun>,
+    /// Spare room for results that come in parts.
+    scratch: Vec<u8>,
     gulp: Vec<u8>,
     /// How much of `gulp` was decoded.
     decoded: usize,
@@ -89,6 +92,7 @@ impl WorkerChannel {
             decoder: FrameDecoder::new(limits::FRAME_MAX),
             assembler: Assembler::default(),
             begun: HashMap::new(),
+            scratch: Vec::new(),
             gulp: Vec::new(),
             decoded: 0,
         }
@@ -116,28 +120,32 @@ impl WorkerChannel {
         self.send(FromExecutor::fault(text))
     }
 
-    /// Sends a job's result: `body`, of which the last `output_len` bytes are what
-    /// it printed. Whether all of it is written; if not, see
-    /// [`Self::push_or_wait`].
+    /// Sends a job's result, and what it printed. Whether all of it is written; if
+    /// not, see [`Self::push_or_wait`].
     pub(crate) fn answer(
         &mut self,
         job: u64,
         status: Status,
         run_ns: u64,
-        body: Bytes,
-        output_len: u64,
+        body: &[u8],
+        output: &[u8],
     ) -> Result<bool, LineError> {
-        let payload = Payload::of(&body);
+        let parts = [body, output];
+        let payload = Payload::of_parts(&parts, &mut self.scratch);
         let head = payload.head().len();
+        let has_more = payload.missing() > 0;
         let result = FromExecutor::Result {
             job,
             status,
             run_ns,
-            output_len,
+            output_len: output.len() as u64,
             body: payload,
         };
         self.outgoing.send(|out| result.encode(out))?;
-        self.outgoing.send_rest(Stream::Job(job), body, head)?;
+        if has_more {
+            let whole = Bytes::from(parts.concat());
+            self.outgoing.send_rest(Stream::Job(job), whole, head)?;
+        }
         self.ring_if_asleep()?;
         Ok(!self.outgoing.is_waiting())
     }
@@ -275,7 +283,7 @@ impl Parts<'_> {
         payload: Payload<'_>,
     ) -> Result<Option<Next>, LineError> {
         if let Some(whole) = payload.whole() {
-            return Ok(self.complete(&begun, Bytes::copy_from_slice(whole)));
+            return Ok(self.complete(&begun, Blob::from(whole)));
         }
         self.assembler
             .begin(stream, payload)
@@ -296,16 +304,16 @@ impl Parts<'_> {
             .begun
             .remove(&stream)
             .ok_or(LineError::Unexpected("end of a payload"))?;
-        Ok(self.complete(&begun, bytes))
+        Ok(self.complete(&begun, Blob::from(bytes)))
     }
 
-    fn complete(&self, begun: &Begun, bytes: Bytes) -> Option<Next> {
+    fn complete(&self, begun: &Begun, bytes: Blob) -> Option<Next> {
         match *begun {
-            Begun::Configure => Some(Next::Configure(bytes)),
+            Begun::Configure => Some(Next::Configure(bytes.into_bytes())),
             Begun::Function { function, digest } => Some(Next::Function {
                 function,
                 digest,
-                blob: bytes,
+                blob: bytes.into_bytes(),
             }),
             Begun::Job {
                 job,

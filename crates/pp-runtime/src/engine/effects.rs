@@ -6,6 +6,7 @@ use std::time::Instant;
 use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 
 use super::events::WorkerEvents;
+use super::inbox::Next;
 use super::outcome::Outcome;
 use super::shared::Shared;
 use super::state::{IoThread, State};
@@ -13,11 +14,18 @@ use super::worker::{Stage, Worker};
 use crate::process::keep;
 
 impl Shared {
-    /// Carries out all pending decisions, then rings the bells that need it. To be
-    /// called before the lock is let go whenever the scheduler was told something.
+    /// Tells the scheduler of new jobs, carries out all pending decisions, then rings
+    /// the bells that need it. To be called before the lock is let go whenever the
+    /// scheduler was told something.
     pub(super) fn settle(self: &Arc<Self>, state: &mut State) {
-        while let Some(effect) = state.scheduler.poll() {
-            self.carry_out(state, effect);
+        loop {
+            self.unpack(state);
+            while let Some(effect) = state.scheduler.poll() {
+                self.carry_out(state, effect);
+            }
+            if !self.inbox.set_eager(state.scheduler.wants_jobs_now()) {
+                break;
+            }
         }
         while let Some(id) = state.unrung.pop() {
             if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {
@@ -26,6 +34,39 @@ impl Shared {
         }
         self.wake_io_for_deadline(state);
         self.wake_io_for_sending(state);
+    }
+
+    /// Tells the scheduler of the jobs in the inbox. What follows is still to be
+    /// settled.
+    pub(super) fn unpack(&self, state: &mut State) {
+        let mut arrivals = std::mem::take(&mut state.arrivals);
+        self.inbox.take(&mut arrivals);
+        if !arrivals.is_empty() {
+            let now = state.now();
+            for job in arrivals.drain(..) {
+                state.submit(job, now);
+            }
+        }
+        state.arrivals = arrivals;
+    }
+
+    /// Does what the inbox asks of a submitter.
+    #[inline]
+    pub(super) fn follow(self: &Arc<Self>, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Offer => {
+                if let Some(mut state) = self.try_lock() {
+                    self.settle(&mut state);
+                }
+            }
+            Next::Deliver => self.deliver(),
+        }
+    }
+
+    /// Tells the scheduler of all jobs that were submitted so far.
+    pub(super) fn deliver(self: &Arc<Self>) {
+        self.settle(&mut self.lock());
     }
 
     /// What was begun here is sent on by the I/O thread.
@@ -50,7 +91,7 @@ impl Shared {
             }
             Effect::End { data, ending, .. } => {
                 let failure = state.failure(&ending);
-                state.end(&data, Outcome::Failed(failure));
+                state.end(&data, Outcome::Failed(Box::new(failure)));
             }
         }
     }

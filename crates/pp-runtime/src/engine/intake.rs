@@ -1,9 +1,9 @@
 //! Taking in what workers say.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pp_core::{ExecutorId, JobId};
+use pp_core::{ExecutorId, Time};
 
 use super::outcome::{Outcome, Report};
 use super::shared::Shared;
@@ -36,9 +36,10 @@ pub(super) fn take_in(state: &mut State, id: ExecutorId) {
         Some(channel) => channel.receive(&mut news),
         None => Ok(()),
     };
+    let now = state.now();
     let handled = news
         .drain(..)
-        .try_for_each(|message| take_message(state, id, message));
+        .try_for_each(|message| take_message(state, id, message, now));
     state.news = news;
     if let Err(error) = received.and(handled)
         && let Some(worker) = state.workers.get_mut(&id)
@@ -47,14 +48,25 @@ pub(super) fn take_in(state: &mut State, id: ExecutorId) {
     }
 }
 
-fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<(), LineError> {
+fn take_message(
+    state: &mut State,
+    id: ExecutorId,
+    message: Received,
+    now: Time,
+) -> Result<(), LineError> {
     match message {
         Received::Ready { credit } => become_ready(state, id, credit),
         Received::Result { job, header, bytes } => {
             let report = Report::new(bytes, header.output_len)
                 .ok_or(LineError::Unexpected("length of a job's output"))?;
             let outcome = Outcome::reported(header.status, report);
-            finish(state, id, job, header.run_time, outcome);
+            let data = state.scheduler.job_finished(id, job, header.run_time, now);
+            // A job that was cancelled meanwhile has ended already.
+            if let Some(data) = data {
+                state.totals.jobs += 1;
+                state.totals.run_time += header.run_time;
+                state.end(&data, outcome);
+            }
             Ok(())
         }
         Received::Fault(text) => {
@@ -76,15 +88,4 @@ fn become_ready(state: &mut State, id: ExecutorId, credit: u32) -> Result<(), Li
         state.scheduler.executor_ready(id, credit, now);
     }
     Ok(())
-}
-
-fn finish(state: &mut State, id: ExecutorId, job: JobId, run_time: Duration, outcome: Outcome) {
-    let now = state.now();
-    let data = state.scheduler.job_finished(id, job, run_time, now);
-    // A job that was cancelled meanwhile has ended already.
-    if let Some(data) = data {
-        state.totals.jobs += 1;
-        state.totals.run_time += run_time;
-        state.end(&data, outcome);
-    }
 }

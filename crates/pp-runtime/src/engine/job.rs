@@ -3,31 +3,67 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::blob::Blob;
 use crate::sync::{Condvar, Mutex};
-use bytes::Bytes;
 
 use super::functions::Function;
 use super::groups::Group;
 use super::outcome::Outcome;
 
 /// A submitted job. Shared by the engine, until it ends, and by its submitter.
+///
+/// A million of them may be queued, so it is kept small: what only few need, such as
+/// somebody who waits, is made when it is needed.
 #[derive(Debug)]
 pub struct Job {
     number: u64,
     function: Arc<Function>,
     group: Arc<Group>,
     announced: bool,
-    /// Kept until the end, because the job may have to run again.
-    args: Mutex<Bytes>,
+    pending: Mutex<Pending>,
     outcome: OnceLock<Outcome>,
-    ended: Condvar,
+}
+
+/// What a job has until it ends.
+#[derive(Debug)]
+struct Pending {
+    /// Kept until the end, because the job may have to run again.
+    args: Blob,
+    /// There once somebody waits.
+    waiters: Option<Arc<Waiters>>,
+}
+
+/// Those who sleep until a job has ended.
+#[derive(Debug, Default)]
+struct Waiters {
+    ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Waiters {
+    /// Sleeps until the job has ended or `deadline`.
+    fn wait(&self, deadline: Instant) {
+        let mut ended = self.ended.lock();
+        while !*ended {
+            let (guard, is_late) = self.changed.wait_until(ended, deadline);
+            ended = guard;
+            if is_late {
+                return;
+            }
+        }
+    }
+
+    fn wake(&self) {
+        *self.ended.lock() = true;
+        self.changed.notify_all();
+    }
 }
 
 impl Job {
     pub(super) fn new(
         number: u64,
         function: Arc<Function>,
-        args: Bytes,
+        args: Blob,
         group: Arc<Group>,
         announced: bool,
     ) -> Self {
@@ -36,9 +72,11 @@ impl Job {
             function,
             group,
             announced,
-            args: Mutex::new(args),
+            pending: Mutex::new(Pending {
+                args,
+                waiters: None,
+            }),
             outcome: OnceLock::new(),
-            ended: Condvar::new(),
         }
     }
 
@@ -47,7 +85,13 @@ impl Job {
         self.number
     }
 
+    /// Whether its end appears in the notices.
+    pub fn announced(&self) -> bool {
+        self.announced
+    }
+
     /// How it ended; `None` while it has not.
+    #[inline]
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.get()
     }
@@ -58,43 +102,59 @@ impl Job {
             return true;
         }
         let deadline = Instant::now() + patience;
-        let mut args = self.args.lock();
-        while self.outcome.get().is_none() {
-            let (guard, is_late) = self.ended.wait_until(args, deadline);
-            args = guard;
-            if is_late {
-                return self.outcome.get().is_some();
+        let waiters = {
+            let mut pending = self.pending.lock();
+            // Set under the lock, so that nobody comes too late to be woken.
+            if self.outcome.get().is_some() {
+                return true;
             }
-        }
-        true
-    }
-
-    /// Whether its end is to be announced to the notifier.
-    pub(super) fn announced(&self) -> bool {
-        self.announced
+            Arc::clone(pending.waiters.get_or_insert_default())
+        };
+        waiters.wait(deadline);
+        self.outcome.get().is_some()
     }
 
     pub(super) fn function(&self) -> &Arc<Function> {
         &self.function
     }
 
+    pub(super) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
     /// The arguments; empty once the job has ended.
-    pub(super) fn args(&self) -> Bytes {
-        self.args.lock().clone()
+    pub(super) fn args(&self) -> Blob {
+        self.pending.lock().args.clone()
     }
 
     /// Ends the job and wakes who waits for it. Only the first call counts.
     pub(super) fn end(&self, outcome: Outcome) {
-        let aborted = matches!(outcome, Outcome::Failed(super::JobFailure::ServerDestroyed));
-        // Under the lock of the waiters, so that none misses the notification.
-        let mut args = self.args.lock();
+        let aborted = matches!(
+            &outcome,
+            Outcome::Failed(failure) if matches!(**failure, super::JobFailure::ServerDestroyed)
+        );
+        let mut pending = self.pending.lock();
         if self.outcome.set(outcome).is_err() {
             return;
         }
-        let spent = std::mem::take(&mut *args);
-        self.ended.notify_all();
-        drop(args);
+        let spent = std::mem::take(&mut pending.args);
+        let waiters = pending.waiters.take();
+        drop(pending);
         drop(spent);
+        if let Some(waiters) = waiters {
+            waiters.wake();
+        }
         self.group.job_ended(aborted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_small() {
+        // With the two counts of its `Arc`, one block of 128 bytes of most allocators.
+        assert!(size_of::<Job>() <= 104, "{}", size_of::<Job>());
     }
 }

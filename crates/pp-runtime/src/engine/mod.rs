@@ -11,6 +11,7 @@ mod effects;
 mod events;
 mod functions;
 mod groups;
+mod inbox;
 mod intake;
 mod io;
 mod job;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::blob::Blob;
 use crate::sync::Mutex;
 use bytes::Bytes;
 
@@ -96,22 +98,26 @@ impl Engine {
         Ok(function)
     }
 
-    /// Queues a job for `function` with serialized arguments and sends it to a
-    /// worker at once if one can take it. An `announced` job's end appears in the
-    /// notices.
+    /// Queues a job for `function` with serialized arguments, and sends it to a worker
+    /// at once if one idles. An `announced` job's end appears in the notices.
+    #[inline]
     pub fn submit(
         &self,
         function: &Arc<Function>,
-        args: Bytes,
+        args: Blob,
         group: &Arc<Group>,
         announced: bool,
     ) -> Result<Arc<Job>, EngineError> {
         self.check_process()?;
-        let mut state = self.shared.lock();
-        let job = state
-            .submit(function, args, group, announced)
-            .ok_or(EngineError::Destroyed)?;
-        self.shared.settle(&mut state);
+        let job = Arc::new(Job::new(
+            self.shared.inbox.number(),
+            Arc::clone(function),
+            args,
+            Arc::clone(group),
+            announced,
+        ));
+        let next = self.shared.inbox.put(Arc::clone(&job));
+        self.shared.follow(next.ok_or(EngineError::Destroyed)?);
         Ok(job)
     }
 
@@ -158,7 +164,7 @@ impl Engine {
 
     /// Whether `destroy` was called.
     pub fn is_destroyed(&self) -> bool {
-        self.check_process().is_ok() && self.shared.lock().destroyed
+        self.check_process().is_ok() && self.shared.inbox.is_closed()
     }
 
     /// Whether this process may use the engine.

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use pp_proto::Status;
 
+use crate::blob::Blob;
 use crate::process::Exit;
 
 /// How a job ended.
+///
+/// Three words large: every job that was not collected yet has one.
 #[derive(Debug)]
 pub enum Outcome {
     /// Its function returned.
     Value(Report),
     /// Its function raised; the body describes the exception.
-    Raised(Report),
+    Raised(Box<Report>),
     /// Its function returned what cannot be serialized; the body describes why.
-    Unserializable(Report),
+    Unserializable(Box<Report>),
     /// It could not be run to its end.
-    Failed(JobFailure),
+    Failed(Box<JobFailure>),
 }
 
 impl Outcome {
@@ -25,36 +27,75 @@ impl Outcome {
     pub(super) fn reported(status: Status, report: Report) -> Self {
         match status {
             Status::Value => Self::Value(report),
-            Status::Raised | Status::Unloadable => Self::Raised(report),
-            Status::Unserializable => Self::Unserializable(report),
+            Status::Raised | Status::Unloadable => Self::Raised(Box::new(report)),
+            Status::Unserializable => Self::Unserializable(Box::new(report)),
+        }
+    }
+
+    /// What the worker sent back, if the job ran to an end of its own.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Value(report) => Some(report),
+            Self::Raised(report) | Self::Unserializable(report) => Some(report),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// Why the job could not be run to its end.
+    pub fn failure(&self) -> Option<&JobFailure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            _ => None,
         }
     }
 }
 
 /// What a worker sent back about a job.
 #[derive(Debug)]
-pub struct Report {
-    bytes: Bytes,
+pub struct Report(Content);
+
+#[derive(Debug)]
+enum Content {
+    /// The job printed nothing.
+    Body(Blob),
+    Printed(Box<Printed>),
+}
+
+#[derive(Debug)]
+struct Printed {
+    bytes: Blob,
     body_len: usize,
 }
 
 impl Report {
     /// `bytes` is the body followed by `output_len` bytes of captured output.
     /// `None` if there are not that many.
-    pub(super) fn new(bytes: Bytes, output_len: u64) -> Option<Self> {
+    pub(super) fn new(bytes: Blob, output_len: u64) -> Option<Self> {
+        if output_len == 0 {
+            return Some(Self(Content::Body(bytes)));
+        }
         let output_len = usize::try_from(output_len).ok()?;
         let body_len = bytes.len().checked_sub(output_len)?;
-        Some(Self { bytes, body_len })
+        Some(Self(Content::Printed(Box::new(Printed {
+            bytes,
+            body_len,
+        }))))
     }
 
     /// The serialized value, exception or description.
     pub fn body(&self) -> &[u8] {
-        &self.bytes[..self.body_len]
+        match &self.0 {
+            Content::Body(bytes) => bytes,
+            Content::Printed(printed) => &printed.bytes[..printed.body_len],
+        }
     }
 
     /// What the job printed, in UTF-8 with surrogates passed through.
     pub fn output(&self) -> &[u8] {
-        &self.bytes[self.body_len..]
+        match &self.0 {
+            Content::Body(_) => &[],
+            Content::Printed(printed) => &printed.bytes[printed.body_len..],
+        }
     }
 }
 
@@ -83,4 +124,27 @@ pub enum JobFailure {
     /// Its server was destroyed first.
     #[error("the server was destroyed before the job had ended")]
     ServerDestroyed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn body_and_output_are_told_apart() {
+        let report = |output| Report::new(Blob::from(&b"bodyout"[..]), output);
+        let printed = report(3).unwrap();
+        assert_eq!(
+            (printed.body(), printed.output()),
+            (&b"body"[..], &b"out"[..])
+        );
+        let quiet = report(0).unwrap();
+        assert_eq!((quiet.body(), quiet.output()), (&b"bodyout"[..], &b""[..]));
+        assert!(report(8).is_none() && report(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn an_outcome_is_three_words() {
+        assert!(size_of::<Outcome>() <= 24, "{}", size_of::<Outcome>());
+    }
 }

@@ -10,6 +10,7 @@ use mio::{Interest, Poll, Registry, Token, Waker};
 
 use super::EngineConfig;
 use super::groups::Group;
+use super::inbox::Inbox;
 use super::notices::Notices;
 use super::state::{IoThread, State};
 use crate::process::{ServerMark, WorkerSpec};
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) spec: Arc<WorkerSpec>,
     pub(super) mark: ServerMark,
     pub(super) all: Arc<Group>,
+    pub(super) inbox: Inbox,
     pub(super) notices: Arc<Notices>,
     /// Told of each worker that has gone, and of the end of the I/O thread.
     pub(super) worker_gone: Condvar,
@@ -56,6 +58,7 @@ impl Shared {
             spec: Arc::new(config.worker.clone()),
             mark: ServerMark::new(),
             all: Arc::new(Group::default()),
+            inbox: Inbox::default(),
             notices: Arc::clone(&notices),
             worker_gone: Condvar::new(),
             state: Mutex::new(State::new(config, notices)),
@@ -105,6 +108,8 @@ impl Shared {
         let mut state = self.lock();
         if !state.destroyed {
             state.destroyed = true;
+            self.inbox.close();
+            self.unpack(&mut state);
             let now = state.now();
             state.scheduler.destroy(now);
             self.settle(&mut state);

@@ -9,7 +9,6 @@ use pp_core::{ExecutorId, JobId, Scheduler, Time};
 
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
-use super::groups::Group;
 use super::job::Job;
 use super::notices::Notices;
 use super::outcome::{JobFailure, Outcome};
@@ -61,8 +60,9 @@ pub(super) struct State {
     pub(super) io: IoThread,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
+    /// Spare room for jobs that come from the inbox.
+    pub(super) arrivals: Vec<Arc<Job>>,
     born: Instant,
-    next_number: u64,
 }
 
 impl State {
@@ -89,8 +89,8 @@ impl State {
             io_sleeps_until: None,
             io: IoThread::Awake,
             attending: 0,
+            arrivals: Vec::new(),
             born: Instant::now(),
-            next_number: 0,
         }
     }
 
@@ -105,30 +105,12 @@ impl State {
     }
 
     /// Queues a job. Its effects are still to be applied.
-    pub(super) fn submit(
-        &mut self,
-        function: &Arc<Function>,
-        args: Bytes,
-        group: &Arc<Group>,
-        announced: bool,
-    ) -> Option<Arc<Job>> {
-        if self.destroyed {
-            return None;
+    pub(super) fn submit(&mut self, job: Arc<Job>, now: Time) {
+        let function = job.function().id();
+        if let Err(refused) = self.scheduler.submit(function, job, now) {
+            let failure = Box::new(JobFailure::ServerDestroyed);
+            self.end(&refused.data, Outcome::Failed(failure));
         }
-        let job = Arc::new(Job::new(
-            self.next_number,
-            Arc::clone(function),
-            args,
-            Arc::clone(group),
-            announced,
-        ));
-        let now = self.now();
-        self.scheduler
-            .submit(function.id(), Arc::clone(&job), now)
-            .ok()?;
-        self.next_number += 1;
-        group.job_submitted();
-        Some(job)
     }
 
     /// Stores a function and lets workers forget those that make room for it.

@@ -5,7 +5,6 @@ mod watchdog;
 use std::io;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 pub use pp_proto::Status;
 
 pub use crate::channel::Next;
@@ -83,18 +82,18 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a job's result, of which the last `output_len` bytes are what the job
-    /// printed. Whether it is all written; if not, [`Self::wait_for_room`].
+    /// Sends a job's result, and what the job printed. Whether it is all written; if
+    /// not, [`Self::wait_for_room`].
     pub fn answer(
         &mut self,
         job: u64,
         status: Status,
         run_time: Duration,
-        body: Bytes,
-        output_len: u64,
+        body: &[u8],
+        output: &[u8],
     ) -> Result<bool, SessionError> {
         let run_ns = u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX);
-        Ok(self.channel.answer(job, status, run_ns, body, output_len)?)
+        Ok(self.channel.answer(job, status, run_ns, body, output)?)
     }
 
     /// Waits for room and writes on; whether all is written.

@@ -1,0 +1,200 @@
+//! Functions that are known to be serialized as they are now.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use pp_runtime::sync::Mutex;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+use crate::engine::Function;
+use crate::guards::Guards;
+
+/// As many functions are remembered. Then all are forgotten: the cache in Python, which
+/// is asked for what is not known here, chooses with more care.
+const MOST: usize = 256;
+/// As many ways to submit one function are.
+const MOST_WAYS: usize = 4;
+
+/// One way in which a function was submitted, and what it was serialized to.
+struct Way {
+    depfuncs: Py<PyTuple>,
+    modules: Py<PyTuple>,
+    guards: Py<Guards>,
+    function: Py<Function>,
+    /// Takes the function out of the table when it dies, before another object can be
+    /// at its place: so what is found at a place is what was remembered.
+    _death: Py<PyAny>,
+}
+
+#[derive(Default)]
+struct Table {
+    ways: HashMap<usize, Vec<Way>, BuildHasherDefault<PlaceHasher>>,
+    /// The `sys.path` for which all this is right.
+    path: Vec<Py<PyAny>>,
+}
+
+/// Callables, by identity, with what they were serialized to: the quick way of `submit`.
+/// Whatever is not found here may still be known to the cache in Python.
+#[pyclass(frozen, module = "pp._core")]
+#[derive(Default)]
+pub(crate) struct KnownFunctions {
+    table: Mutex<Table>,
+}
+
+#[pymethods]
+impl KnownFunctions {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Remembers that `func`, submitted with these `depfuncs` and `modules` and the
+    /// entries `path` in `sys.path`, is `function` while `guards` hold. `death` is a weak
+    /// reference that calls `forget` when `func` dies.
+    #[allow(clippy::too_many_arguments)]
+    fn remember(
+        &self,
+        func: &Bound<'_, PyAny>,
+        depfuncs: Py<PyTuple>,
+        modules: Py<PyTuple>,
+        path: Vec<Py<PyAny>>,
+        guards: Py<Guards>,
+        function: Py<Function>,
+        death: Py<PyAny>,
+    ) {
+        let place = place(func);
+        let way = Way {
+            depfuncs,
+            modules,
+            guards,
+            function,
+            _death: death,
+        };
+        let mut table = self.table.lock();
+        let same_path = table.path.len() == path.len()
+            && table.path.iter().zip(&path).all(|(old, new)| old.is(new));
+        let mut spent = Vec::new();
+        if !same_path || (table.ways.len() >= MOST && !table.ways.contains_key(&place)) {
+            spent.extend(table.ways.drain());
+            table.path = path;
+        }
+        let ways = table.ways.entry(place).or_default();
+        let outlived = if ways.len() >= MOST_WAYS {
+            Some(ways.remove(0))
+        } else {
+            None
+        };
+        ways.push(way);
+        drop(table);
+        // What dies here may run any code, so not under the lock.
+        drop((outlived, spent));
+    }
+
+    /// Forgets all about the function that was at this place (its `id`).
+    fn forget(&self, place: usize) {
+        let spent = self.table.lock().ways.remove(&place);
+        drop(spent);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Only ever locked for a moment without a collection in it.
+        let Some(table) = self.table.try_lock() else {
+            return Ok(());
+        };
+        for way in table.ways.values().flatten() {
+            visit.call(&way.depfuncs)?;
+            visit.call(&way.guards)?;
+        }
+        Ok(())
+    }
+}
+
+impl KnownFunctions {
+    /// What `func` was serialized to, if that is still right.
+    pub(crate) fn find(
+        &self,
+        func: &Bound<'_, PyAny>,
+        depfuncs: Option<&Bound<'_, PyTuple>>,
+        modules: Option<&Bound<'_, PyTuple>>,
+    ) -> PyResult<Option<Py<Function>>> {
+        let py = func.py();
+        let found = {
+            let table = self.table.lock();
+            let Some(ways) = table.ways.get(&place(func)) else {
+                return Ok(None);
+            };
+            let way = ways.iter().find(|way| {
+                is_like(depfuncs, way.depfuncs.bind(py)) && is_like(modules, way.modules.bind(py))
+            });
+            match way {
+                Some(way) if is_path(py, &table.path)? => {
+                    (way.guards.clone_ref(py), way.function.clone_ref(py))
+                }
+                _ => return Ok(None),
+            }
+        };
+        let (guards, function) = found;
+        Ok(guards.get().hold(func)?.then_some(function))
+    }
+}
+
+/// Whether two tuples hold the same objects.
+fn is_like(given: Option<&Bound<'_, PyTuple>>, known: &Bound<'_, PyTuple>) -> bool {
+    let len = given.map_or(0, PyTupleMethods::len);
+    len == known.len()
+        && given.is_none_or(|given| {
+            given
+                .iter_borrowed()
+                .zip(known.iter_borrowed())
+                .all(|(one, other)| one.is(other))
+        })
+}
+
+/// Whether `sys.path` has just these entries.
+fn is_path(py: Python<'_>, known: &[Py<PyAny>]) -> PyResult<bool> {
+    let Some(path) = sys_namespace(py)?.get_item(intern!(py, "path"))? else {
+        return Ok(false);
+    };
+    let Ok(path) = path.cast_exact::<PyList>() else {
+        return Ok(false);
+    };
+    Ok(path.len() == known.len() && path.iter().zip(known).all(|(now, then)| now.is(then)))
+}
+
+/// The names of `sys`.
+pub(crate) fn sys_namespace(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    static SYS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let namespace =
+        SYS.get_or_try_init(py, || Ok::<_, PyErr>(py.import("sys")?.dict().unbind()))?;
+    Ok(namespace.bind(py))
+}
+
+fn place(object: &Bound<'_, PyAny>) -> usize {
+    object.as_ptr() as usize
+}
+
+/// Spreads the places of objects, which are multiples of 16.
+#[derive(Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_usize(usize::from(byte));
+        }
+    }
+
+    fn write_usize(&mut self, place: usize) {
+        // Fibonacci hashing: 2 to the 64th by the golden ratio (Knuth, vol. 3, 6.4).
+        self.0 = (self.0 ^ place as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(32);
+    }
+}

@@ -1,0 +1,200 @@
+//! `Server.submit`: the quick way, for what was submitted before.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::{Borrowed, PyTraverseError, PyVisit, intern};
+
+use crate::engine::{Engine, Home};
+use crate::group::Group;
+use crate::job::Job;
+use crate::known::KnownFunctions;
+
+/// The base of `Server`: takes jobs.
+#[pyclass(frozen, subclass, module = "pp._core")]
+pub(crate) struct Submitter {
+    parts: OnceLock<Parts>,
+}
+
+struct Parts {
+    home: Arc<Home>,
+    known: Py<KnownFunctions>,
+    /// The server's groups, by name.
+    groups: Py<PyDict>,
+}
+
+/// An argument that may have been left out, which is not the same as None.
+enum Given<'py> {
+    Absent,
+    Value(Bound<'py, PyAny>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Given<'py> {
+    type Error = std::convert::Infallible;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self::Value(value.to_owned()))
+    }
+}
+
+impl<'py> Given<'py> {
+    /// The argument as a tuple, or what an argument that was left out stands for, or
+    /// else nothing.
+    fn tuple(&self) -> Option<Option<&Bound<'py, PyTuple>>> {
+        match self {
+            Self::Absent => Some(None),
+            Self::Value(value) => value.cast_exact::<PyTuple>().ok().map(Some),
+        }
+    }
+
+    fn is_empty_tuple(&self) -> bool {
+        matches!(self.tuple(), Some(tuple) if tuple.is_none_or(PyTupleMethods::is_empty))
+    }
+
+    fn is_none(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Value(value) => value.is_none(),
+        }
+    }
+
+    fn or<T>(self, default: &Bound<'py, T>) -> Bound<'py, PyAny> {
+        match self {
+            Self::Absent => default.as_any().clone(),
+            Self::Value(value) => value,
+        }
+    }
+}
+
+#[pymethods]
+impl Submitter {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self {
+            parts: OnceLock::new(),
+        }
+    }
+
+    /// To be called once: what `submit` works with. `groups` is a dictionary of names
+    /// and `Group`s.
+    fn _begin(
+        &self,
+        engine: &Engine,
+        known: Py<KnownFunctions>,
+        groups: Py<PyDict>,
+    ) -> PyResult<()> {
+        let parts = Parts {
+            home: engine.home(),
+            known,
+            groups,
+        };
+        self.parts
+            .set(parts)
+            .map_err(|_| PyRuntimeError::new_err("a Server cannot be initialized twice"))
+    }
+
+    /// Submits `func(*args)` to be run by a worker.
+    ///
+    /// Args:
+    ///     func: any callable. It is sent by value with the globals and closure
+    ///         variables that it uses, as they are now, unless workers can
+    ///         import it.
+    ///     args: its arguments, a tuple or list.
+    ///     depfuncs: functions and classes that `func` calls by name and that are
+    ///         not among its own globals.
+    ///     modules: modules that workers are to import and that `func` uses by
+    ///         name: "math", "os.path", "from x import y" or "import x as y".
+    ///     callback: called with `callbackargs` and the result when the job has
+    ///         ended, once, in the client. A callback that raises is logged. The
+    ///         callback of a job that fails is not called, or, with
+    ///         `errors="print"`, called with None.
+    ///     callbackargs: the callback's first arguments, a tuple or list.
+    ///     group: a name for `wait`; anything hashable.
+    ///     globals: a dictionary from which modules are imported and functions and
+    ///         classes are sent along; usually `globals()`.
+    ///
+    /// Returns:
+    ///     The job. Call it for its result.
+    ///
+    /// Raises:
+    ///     SerializationError: something cannot be serialized; the message names
+    ///         it and says where it sits.
+    ///     DestroyedServerError: the server has been destroyed.
+    ///     TypeError, ValueError: an argument has the wrong type or value.
+    #[pyo3(
+        signature = (func, args=Given::Absent, depfuncs=Given::Absent, modules=Given::Absent,
+                     callback=Given::Absent, callbackargs=Given::Absent, group=Given::Absent,
+                     globals=Given::Absent),
+        text_signature = "($self, func, args=(), depfuncs=(), modules=(), callback=None, \
+                          callbackargs=(), group='default', globals=None)"
+    )]
+    #[allow(clippy::too_many_arguments)] // the classic signature
+    fn submit<'py>(
+        this: &Bound<'py, Self>,
+        func: &Bound<'py, PyAny>,
+        args: Given<'py>,
+        depfuncs: Given<'py>,
+        modules: Given<'py>,
+        callback: Given<'py>,
+        callbackargs: Given<'py>,
+        group: Given<'py>,
+        globals: Given<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        if let (Some(args), Some(depfuncs), Some(modules), Some(parts)) = (
+            args.tuple(),
+            depfuncs.tuple(),
+            modules.tuple(),
+            this.get().parts.get(),
+        ) && callback.is_none()
+            && globals.is_none()
+            && callbackargs.is_empty_tuple()
+            && let Some(function) = parts.known.get().find(func, depfuncs, modules)?
+            && let Some(group) = parts.group(py, &group)?
+        {
+            let function = function.get();
+            let args = match args {
+                Some(args) => parts.home.pickle(args, function)?,
+                None => parts.home.pickle(&PyTuple::empty(py), function)?,
+            };
+            let inner = parts.home.submit(py, function, args, &group, false)?;
+            return Ok(Bound::new(py, Job::new(inner, group))?.into_any());
+        }
+        let (nothing, none) = (PyTuple::empty(py), py.None().into_bound(py));
+        let arguments = (
+            func,
+            args.or(&nothing),
+            depfuncs.or(&nothing),
+            modules.or(&nothing),
+            callback.or(&none),
+            callbackargs.or(&nothing),
+            group.or(intern!(py, "default")),
+            globals.or(&none),
+        );
+        this.call_method1(intern!(py, "_submit_new"), arguments)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(parts) = self.parts.get() {
+            visit.call(&parts.known)?;
+            visit.call(&parts.groups)?;
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// The group of that name, if there is one.
+    fn group<'py>(&self, py: Python<'py>, name: &Given<'py>) -> PyResult<Option<Py<Group>>> {
+        let groups = self.groups.bind(py);
+        let found = match name {
+            Given::Absent => groups.get_item(intern!(py, "default"))?,
+            Given::Value(name) => groups.get_item(name)?,
+        };
+        Ok(found.and_then(|group| Some(group.cast_into::<Group>().ok()?.unbind())))
+    }
+}
