@@ -1,6 +1,7 @@
 """The Rust core. Private: the package `pp` is its public face."""
 
-from collections.abc import Callable, Hashable, Iterable
+import types
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar, final
 
 _T = TypeVar("_T")
@@ -55,11 +56,11 @@ class Guards:
         cls,
         *,
         root: tuple[Any, Any, Any] | None,
-        functions: list[tuple[Any, Any, Any, Any]],
+        functions: list[tuple[types.FunctionType, tuple[Any, Any, Any]]],
         names: list[tuple[dict[str, Any], str, Any]],
         missing: object,
-        cells: list[tuple[Any, Any]],
-        mappings: list[tuple[Any, tuple[Any, ...]]],
+        cells: list[tuple[types.CellType, Any]],
+        mappings: list[tuple[Mapping[str, Any], tuple[Any, ...]]],
         submodules: list[str],
         registered: object,
         pure: bool,

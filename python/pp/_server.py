@@ -158,8 +158,7 @@ class Server(Submitter):
         function: Function = packed.handle or self._register(packed, func)
         members = self._groups.get(group) or self._make_group(group)
         if callback is None:
-            if packed.guards is not None:
-                self._remember(func, depfuncs, modules, packed)
+            self._remember(func, depfuncs, modules, packed)
             return self._engine.submit(function, args, members, False)
         on_end = Callback(
             callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
@@ -269,12 +268,14 @@ class Server(Submitter):
         packed: PackedFunction,
     ) -> None:
         """Lets the next submit of the same go the quick way."""
-        known, place = self._known, id(func)
+        known, place, guards = self._known, id(func), packed.guards
+        if guards is None:
+            return
         try:
             death = weakref.ref(func, lambda _: known.forget(place))
         except TypeError:
             return
-        known.remember(func, depfuncs, modules, packed.path, packed.guards, packed.handle, death)
+        known.remember(func, depfuncs, modules, packed.path, guards, packed.handle, death)
 
     def _make_group(self, name: Hashable) -> Group:
         if len(self._groups) >= _MOST_GROUPS:

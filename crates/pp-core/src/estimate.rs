@@ -8,10 +8,16 @@ const FLOOR: u64 = 1_000;
 /// of a function pays for imports and caches that the others find in place.
 const EAGER: u8 = 8;
 
+/// How many times longer than expected a run may count at the most. A worker that is
+/// preempted while it runs a job of a microsecond reports milliseconds; taken at its
+/// word, it would get its next jobs one by one. Where jobs have really become longer,
+/// a few of them tell, and meanwhile what waits behind them can be recalled.
+const CREDIBLE: u64 = 8;
+
 /// Stands for "not known" and for "4.29 s or longer".
 pub(crate) const LONG: u32 = u32::MAX;
 
-/// A moving average that follows longer runs at once and shorter ones slowly.
+/// A moving average that follows longer runs soon and shorter ones slowly.
 ///
 /// Too high an estimate costs a round trip; too low a one leaves jobs waiting
 /// behind a long one.
@@ -28,6 +34,7 @@ impl Estimate {
         if self.samples == 0 {
             self.nanos = nanos;
         } else if nanos >= self.nanos {
+            let nanos = nanos.min(self.nanos.saturating_mul(CREDIBLE));
             self.nanos += (nanos - self.nanos).div_ceil(2);
         } else if self.samples <= EAGER {
             self.nanos -= (self.nanos - nanos) / 2;
@@ -72,9 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn long_runs_count_at_once() {
+    fn long_runs_count_soon() {
+        let estimate = after(&[vec![2_000; 100], vec![10_000_000; 7]].concat());
+        assert!(estimate.expected() > 4_000_000, "{estimate:?}");
+    }
+
+    #[test]
+    fn one_long_run_is_no_new_length() {
         let estimate = after(&[vec![2_000; 100], vec![10_000_000]].concat());
-        assert!(estimate.expected() > 4_000_000);
+        assert!(estimate.expected() < 10_000, "{estimate:?}");
+        let estimate = after(&[vec![2_000; 100], vec![10_000_000], vec![2_000; 20]].concat());
+        assert!(estimate.expected() < 3_000, "{estimate:?}");
     }
 
     #[test]

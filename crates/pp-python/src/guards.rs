@@ -35,7 +35,7 @@ pub(crate) struct Guards {
 
 #[pymethods]
 impl Guards {
-    /// `root` and each item of `functions`: code, defaults and keyword defaults;
+    /// `root`: code, defaults and keyword defaults; `functions`: each with these three;
     /// `names`: namespace, name, and the value or `missing`; `cells`: each with its
     /// content; `mappings`: each with its keys and then its values.
     #[new]
@@ -45,7 +45,7 @@ impl Guards {
     fn new(
         py: Python<'_>,
         root: Option<Made>,
-        functions: Vec<(Py<PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>)>,
+        functions: Vec<(Py<PyAny>, Made)>,
         names: Vec<(Py<PyDict>, Py<PyString>, Py<PyAny>)>,
         missing: &Bound<'_, PyAny>,
         cells: Vec<(Py<PyAny>, Py<PyAny>)>,
@@ -57,12 +57,7 @@ impl Guards {
         let value_or_none = |value: Py<PyAny>| (!value.bind(py).is(missing)).then_some(value);
         Self {
             root,
-            functions: functions
-                .into_iter()
-                .map(|(function, code, defaults, kwdefaults)| {
-                    (function, (code, defaults, kwdefaults))
-                })
-                .collect(),
+            functions,
             names: names
                 .into_iter()
                 .map(|(namespace, name, value)| (namespace, name, value_or_none(value)))

@@ -1,11 +1,10 @@
 //! A submitted job for Python.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Report};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule};
 
 use crate::engine::Home;
@@ -23,7 +22,7 @@ pub(crate) struct Job {
     group: Py<Group>,
     /// What the call returns. An exception is made anew by each call: kept here, its
     /// traceback would keep the caller's frame, and so the job itself, for ever.
-    value: PyOnceLock<Py<PyAny>>,
+    value: OnceLock<Py<PyAny>>,
     printed: AtomicBool,
 }
 
@@ -33,7 +32,7 @@ impl Job {
         Self {
             inner,
             group,
-            value: PyOnceLock::new(),
+            value: OnceLock::new(),
             printed: AtomicBool::new(false),
         }
     }
@@ -161,18 +160,29 @@ impl Job {
         {
             print(py, report)?;
         }
-        let value = self.value.get_or_try_init(py, || {
-            let Outcome::Value(report) = outcome else {
-                return self.failed(exception_of(py, outcome)?);
-            };
-            pickling::loads(py, report.body())
-                .map(Bound::unbind)
-                .or_else(|error| {
-                    let hook = hooks(py)?.getattr("unreadable_result")?;
-                    self.failed(hook.call1((error.into_value(py), self.inner.number()))?)
-                })
-        })?;
-        Ok(value.clone_ref(py))
+        if let Some(value) = self.value.get() {
+            return Ok(value.clone_ref(py));
+        }
+        // Not under a lock: it may run any code. Of two threads that do it at once, one
+        // is heeded.
+        let value = self.evaluate(py, outcome)?;
+        let _ = self.value.set(value.clone_ref(py));
+        Ok(self
+            .value
+            .get()
+            .map_or(value, |heeded| heeded.clone_ref(py)))
+    }
+
+    fn evaluate(&self, py: Python<'_>, outcome: &Outcome) -> PyResult<Py<PyAny>> {
+        let Outcome::Value(report) = outcome else {
+            return self.failed(exception_of(py, outcome)?);
+        };
+        pickling::loads(py, report.body())
+            .map(Bound::unbind)
+            .or_else(|error| {
+                let hook = hooks(py)?.getattr("unreadable_result")?;
+                self.failed(hook.call1((error.into_value(py), self.inner.number()))?)
+            })
     }
 
     /// How the job ended.

@@ -117,8 +117,8 @@ impl KnownFunctions {
     pub(crate) fn find(
         &self,
         func: &Bound<'_, PyAny>,
-        depfuncs: Option<&Bound<'_, PyTuple>>,
-        modules: Option<&Bound<'_, PyTuple>>,
+        depfuncs: &Bound<'_, PyTuple>,
+        modules: &Bound<'_, PyTuple>,
     ) -> PyResult<Option<Py<Function>>> {
         let py = func.py();
         let found = {
@@ -142,15 +142,9 @@ impl KnownFunctions {
 }
 
 /// Whether two tuples hold the same objects.
-fn is_like(given: Option<&Bound<'_, PyTuple>>, known: &Bound<'_, PyTuple>) -> bool {
-    let len = given.map_or(0, PyTupleMethods::len);
-    len == known.len()
-        && given.is_none_or(|given| {
-            given
-                .iter_borrowed()
-                .zip(known.iter_borrowed())
-                .all(|(one, other)| one.is(other))
-        })
+fn is_like(given: &Bound<'_, PyTuple>, known: &Bound<'_, PyTuple>) -> bool {
+    let mut pairs = given.iter_borrowed().zip(known.iter_borrowed());
+    given.len() == known.len() && pairs.all(|(one, other)| one.is(other))
 }
 
 /// Whether `sys.path` has just these entries.

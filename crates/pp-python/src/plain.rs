@@ -214,13 +214,14 @@ impl<'py> Reader<'_, 'py> {
                     let start = *marks.get(marked)?;
                     self.stack.pack(py, self.stack.len.checked_sub(start)?)?;
                 }
-                _ => match TUPLES.iter().position(|&tuple| tuple == opcode) {
-                    Some(count) => self.stack.pack(py, count)?,
-                    None => {
+                _ => {
+                    if let Some(count) = TUPLES.iter().position(|&tuple| tuple == opcode) {
+                        self.stack.pack(py, count)?;
+                    } else {
                         let value = self.atom(opcode)?;
                         self.stack.push(value)?;
                     }
-                },
+                }
             }
         }
         let value = self.stack.pop()?;

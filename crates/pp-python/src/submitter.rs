@@ -41,17 +41,12 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 }
 
 impl<'py> Given<'py> {
-    /// The argument as a tuple, or what an argument that was left out stands for, or
-    /// else nothing.
-    fn tuple(&self) -> Option<Option<&Bound<'py, PyTuple>>> {
+    /// The argument if it is a tuple; `default` if it was left out.
+    fn tuple<'a>(&'a self, default: &'a Bound<'py, PyTuple>) -> Option<&'a Bound<'py, PyTuple>> {
         match self {
-            Self::Absent => Some(None),
-            Self::Value(value) => value.cast_exact::<PyTuple>().ok().map(Some),
+            Self::Absent => Some(default),
+            Self::Value(value) => value.cast_exact::<PyTuple>().ok(),
         }
-    }
-
-    fn is_empty_tuple(&self) -> bool {
-        matches!(self.tuple(), Some(tuple) if tuple.is_none_or(PyTupleMethods::is_empty))
     }
 
     fn is_none(&self) -> bool {
@@ -133,6 +128,7 @@ impl Submitter {
                           callbackargs=(), group='default', globals=None)"
     )]
     #[allow(clippy::too_many_arguments)] // the classic signature
+    #[allow(clippy::doc_markdown)] // Python's docstring
     fn submit<'py>(
         this: &Bound<'py, Self>,
         func: &Bound<'py, PyAny>,
@@ -145,26 +141,26 @@ impl Submitter {
         globals: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        let nothing = PyTuple::empty(py);
         if let (Some(args), Some(depfuncs), Some(modules), Some(parts)) = (
-            args.tuple(),
-            depfuncs.tuple(),
-            modules.tuple(),
+            args.tuple(&nothing),
+            depfuncs.tuple(&nothing),
+            modules.tuple(&nothing),
             this.get().parts.get(),
         ) && callback.is_none()
             && globals.is_none()
-            && callbackargs.is_empty_tuple()
+            && callbackargs
+                .tuple(&nothing)
+                .is_some_and(PyTupleMethods::is_empty)
             && let Some(function) = parts.known.get().find(func, depfuncs, modules)?
             && let Some(group) = parts.group(py, &group)?
         {
             let function = function.get();
-            let args = match args {
-                Some(args) => parts.home.pickle(args, function)?,
-                None => parts.home.pickle(&PyTuple::empty(py), function)?,
-            };
+            let args = parts.home.pickle(args, function)?;
             let inner = parts.home.submit(py, function, args, &group, false)?;
             return Ok(Bound::new(py, Job::new(inner, group))?.into_any());
         }
-        let (nothing, none) = (PyTuple::empty(py), py.None().into_bound(py));
+        let none = py.None().into_bound(py);
         let arguments = (
             func,
             args.or(&nothing),

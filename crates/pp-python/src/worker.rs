@@ -138,7 +138,8 @@ struct Answer<'py> {
     output: Option<Bound<'py, PyBytes>>,
 }
 
-/// A result or a description.
+/// A result or a description. One at a time, on the stack.
+#[allow(clippy::large_enum_variant)]
 enum Body<'py> {
     Small(Pickle),
     Any(Bound<'py, PyBytes>),

@@ -114,7 +114,7 @@ class Survey:
 
     def __init__(self) -> None:
         self.root_parts: tuple[Any, Any, Any] | None = None
-        self.functions: list[tuple[types.FunctionType, Any, Any, Any]] = []
+        self.functions: list[tuple[types.FunctionType, tuple[Any, Any, Any]]] = []
         self.names: list[tuple[dict[str, Any], str, Any]] = []
         self.cells: list[tuple[types.CellType, Any]] = []
         self.mappings: list[tuple[Mapping[str, Any], tuple[Any, ...]]] = []
@@ -189,7 +189,7 @@ class Survey:
         if function is self._root:
             self.root_parts = parts
         else:
-            self.functions.append((function, *parts))
+            self.functions.append((function, parts))
         if function.__defaults__:
             self._found.append(function.__defaults__)
         if function.__kwdefaults__:
