@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ for name in ("SIGQUIT", "SIGHUP"):
     if hasattr(signal, name):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
 """
+
+
+def mapped_files() -> set[str]:
+    """The files that a living process has in its memory."""
+    found: set[str] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            found.update(entry.path for entry in process.memory_maps())
+    return found
 
 
 class Client:
@@ -103,7 +113,9 @@ class Client:
     def files_left(self) -> list[str]:
         """Temporary files and shared memory that were not there before."""
         temporary = [str(path) for path in self.temp.rglob("*")]
-        return temporary + sorted(self._shared_files() - self._shared_before)
+        shared = self._shared_files() - self._shared_before
+        # Other programs have their own; what is left behind is in nobody's memory.
+        return temporary + sorted(shared - mapped_files() if shared else shared)
 
     def clear_up(self) -> None:
         """Kills it, if it still runs, and collects it."""

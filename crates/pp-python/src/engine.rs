@@ -56,8 +56,8 @@ impl Home {
     /// Arguments as a worker gets them.
     #[inline]
     pub(crate) fn pickle(&self, args: &Bound<'_, PyTuple>, function: &Function) -> PyResult<Blob> {
-        if let Some(pickle) = Pickle::of(args, self.protocol) {
-            return Ok(pickle.as_bytes().into());
+        if let Some(pickle) = Pickle::new().write(args, self.protocol) {
+            return Ok(pickle.into());
         }
         self.pickle_any(args, function)
     }
@@ -195,17 +195,17 @@ impl Engine {
     }
 
     /// Queues a job. With a `callback`, its end appears in `next_notice`.
-    fn submit(
+    fn submit<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         function: &Function,
         args: &Bound<'_, PyTuple>,
         group: Py<Group>,
         callback: bool,
-    ) -> PyResult<Job> {
+    ) -> PyResult<Bound<'py, Job>> {
         let args = self.home.pickle(args, function)?;
         let inner = self.home.submit(py, function, args, &group, callback)?;
-        Ok(Job::new(inner, group))
+        Job::new(py, inner, group)
     }
 
     /// Sets the number of workers.

@@ -11,6 +11,7 @@ use crate::engine::Home;
 use crate::errors::{engine_error, internal, raise};
 use crate::group::Group;
 use crate::pickling;
+use crate::untracked;
 use crate::waiting::wait_with_signals;
 
 /// A submitted job. Call it for its result.
@@ -28,13 +29,18 @@ pub(crate) struct Job {
 
 impl Job {
     #[inline]
-    pub(crate) fn new(inner: Arc<RuntimeJob>, group: Py<Group>) -> Self {
-        Self {
+    pub(crate) fn new(
+        py: Python<'_>,
+        inner: Arc<RuntimeJob>,
+        group: Py<Group>,
+    ) -> PyResult<Bound<'_, Self>> {
+        let job = Self {
             inner,
             group,
             value: OnceLock::new(),
             printed: AtomicBool::new(false),
-        }
+        };
+        untracked::new(py, job)
     }
 
     fn home(&self) -> &Home {

@@ -14,6 +14,7 @@ mod log;
 mod pickling;
 mod plain;
 mod submitter;
+mod untracked;
 mod waiting;
 mod worker;
 

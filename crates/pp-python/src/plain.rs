@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyNone, PyString, PyTuple};
 
 /// The longest pickle that is written or read here.
-const MOST: usize = 256;
+const MOST: usize = 128;
 /// How deep tuples may be nested.
 const DEPTH: usize = 4;
 /// How many values may wait on the stack of the reader.
@@ -36,30 +36,32 @@ const SHORT_BYTES: u8 = b'C';
 const TUPLE: u8 = b't';
 const TUPLES: [u8; 4] = [b')', 0x85, 0x86, 0x87];
 
-/// A pickle that was written here.
+/// Room for one pickle.
 pub(crate) struct Pickle {
     len: usize,
     bytes: [u8; MOST],
 }
 
 impl Pickle {
-    /// The pickle of `value`, if it is plain and small.
-    pub(crate) fn of(value: &Bound<'_, PyAny>, protocol: u8) -> Option<Self> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            len: 0,
+            bytes: [0; MOST],
+        }
+    }
+
+    /// The pickle of `value`, written here, if it is plain and small.
+    #[inline]
+    pub(crate) fn write(&mut self, value: &Bound<'_, PyAny>, protocol: u8) -> Option<&[u8]> {
         if protocol < LEAST_PROTOCOL {
             return None;
         }
-        let mut pickle = Self {
-            len: 0,
-            bytes: [0; MOST],
-        };
-        pickle.put([PROTO, protocol])?;
-        pickle.value(value, DEPTH)?;
-        pickle.put([STOP])?;
-        Some(pickle)
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        self.len = 0;
+        self.put([PROTO, protocol])?;
+        self.value(value, DEPTH)?;
+        self.put([STOP])?;
+        self.bytes.get(..self.len)
     }
 
     #[inline]

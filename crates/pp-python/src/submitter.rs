@@ -158,7 +158,7 @@ impl Submitter {
             let function = function.get();
             let args = parts.home.pickle(args, function)?;
             let inner = parts.home.submit(py, function, args, &group, false)?;
-            return Ok(Bound::new(py, Job::new(inner, group))?.into_any());
+            return Ok(Job::new(py, inner, group)?.into_any());
         }
         let none = py.None().into_bound(py);
         let arguments = (

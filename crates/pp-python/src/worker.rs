@@ -1,6 +1,6 @@
 //! The worker's loop: takes jobs, runs them, answers.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pp_runtime::sync::Mutex;
@@ -95,7 +95,9 @@ impl WorkerSession {
         };
         let mut session = self.session.lock();
         session.ready().map_err(|error| failed(&error))?;
-        let mut functions = HashMap::new();
+        // Mostly one or a few.
+        let mut functions = BTreeMap::new();
+        let mut pickle = Pickle::new();
         loop {
             match next(py, &mut session)? {
                 Next::Function { function, blob, .. } => {
@@ -115,7 +117,7 @@ impl WorkerSession {
                         .ok_or_else(|| internal("a job names an unknown function"))?;
                     // One that came before this job is not for it.
                     ignore_interrupts(py);
-                    let answer = hooks.run_job(py, function, &args)?;
+                    let answer = hooks.run_job(py, function, &args, &mut pickle)?;
                     if session.is_fork() {
                         // A job forked and its child returned: only the worker answers.
                         py.import("os")?.call_method1("_exit", (0,))?;
@@ -131,24 +133,23 @@ impl WorkerSession {
 }
 
 /// What a job came to.
-struct Answer<'py> {
+struct Answer<'a, 'py> {
     status: Status,
     run_time: Duration,
-    body: Body<'py>,
+    body: Body<'a, 'py>,
     output: Option<Bound<'py, PyBytes>>,
 }
 
-/// A result or a description. One at a time, on the stack.
-#[allow(clippy::large_enum_variant)]
-enum Body<'py> {
-    Small(Pickle),
+/// A result or a description.
+enum Body<'a, 'py> {
+    Small(&'a [u8]),
     Any(Bound<'py, PyBytes>),
 }
 
-impl Body<'_> {
+impl Body<'_, '_> {
     fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Small(pickle) => pickle.as_bytes(),
+            Self::Small(pickle) => pickle,
             Self::Any(bytes) => bytes.as_bytes(),
         }
     }
@@ -183,16 +184,17 @@ impl<'py> Output<'py> {
 }
 
 impl<'py> Hooks<'py> {
-    fn run_job(
+    fn run_job<'a>(
         &self,
         py: Python<'py>,
         function: &mut Loaded,
         args: &[u8],
-    ) -> PyResult<Answer<'py>> {
+        pickle: &'a mut Pickle,
+    ) -> PyResult<Answer<'a, 'py>> {
         let start = Instant::now();
         let result = self.call(py, function, args);
         let run_time = start.elapsed();
-        let (status, body) = match result.and_then(|value| self.dump(&value)) {
+        let (status, body) = match result.and_then(|value| self.dump(&value, pickle)) {
             Ok(body) => (Status::Value, body),
             Err(error) => self.describe_failure(py, error)?,
         };
@@ -228,8 +230,12 @@ impl<'py> Hooks<'py> {
         Ok(target)
     }
 
-    fn dump(&self, value: &Bound<'py, PyAny>) -> PyResult<Body<'py>> {
-        if let Some(pickle) = Pickle::of(value, self.protocol) {
+    fn dump<'a>(
+        &self,
+        value: &Bound<'py, PyAny>,
+        pickle: &'a mut Pickle,
+    ) -> PyResult<Body<'a, 'py>> {
+        if let Some(pickle) = pickle.write(value, self.protocol) {
             return Ok(Body::Small(pickle));
         }
         if pickling::is_plain(value) {
@@ -239,7 +245,11 @@ impl<'py> Hooks<'py> {
         Ok(Body::Any(bytes.cast_into()?))
     }
 
-    fn describe_failure(&self, py: Python<'py>, error: PyErr) -> PyResult<(Status, Body<'py>)> {
+    fn describe_failure<'a>(
+        &self,
+        py: Python<'py>,
+        error: PyErr,
+    ) -> PyResult<(Status, Body<'a, 'py>)> {
         let exception = error.into_value(py).into_bound(py);
         let status = if exception.is_instance(&self.serialization_error)? {
             Status::Unserializable
@@ -271,7 +281,7 @@ fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
     }
 }
 
-fn send(py: Python<'_>, session: &mut Session, job: u64, answer: &Answer<'_>) -> PyResult<()> {
+fn send(py: Python<'_>, session: &mut Session, job: u64, answer: &Answer<'_, '_>) -> PyResult<()> {
     let output = answer.output.as_ref().map_or(&[][..], |o| o.as_bytes());
     let body = answer.body.as_bytes();
     let mut all_sent = session

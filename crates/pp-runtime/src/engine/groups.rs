@@ -1,21 +1,33 @@
 //! Groups of jobs that can be waited for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
 
 /// Counts the jobs of a group that have not ended.
+///
+/// Two counts that only grow: submitters write the one and who takes in results the
+/// other, each in a cache line of its own. One count for both would go to and fro
+/// between their processors with each job.
 #[derive(Debug, Default)]
 pub struct Group {
-    pending: AtomicUsize,
+    submitted: Padded<AtomicU64>,
+    ended: Padded<AtomicU64>,
+    /// How many threads sleep in `wait`.
+    waiting: AtomicUsize,
     aborted: AtomicBool,
     /// The group of all jobs, which each other group reports to.
     all: Option<Arc<Group>>,
     lock: Mutex<()>,
-    emptied: Condvar,
+    changed: Condvar,
 }
+
+/// Has its cache line, and the one that is fetched with it, for itself.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Padded<T>(T);
 
 impl Group {
     /// A group within the group of all jobs.
@@ -28,7 +40,10 @@ impl Group {
 
     /// How many jobs have not ended.
     pub fn pending(&self) -> usize {
-        self.pending.load(Ordering::Acquire)
+        // In this order: what ends in between is counted still, never the other way.
+        let ended = self.ended.0.load(Ordering::SeqCst);
+        let submitted = self.submitted.0.load(Ordering::SeqCst);
+        usize::try_from(submitted.saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
     /// Whether a job of it ended because its server was destroyed.
@@ -40,18 +55,21 @@ impl Group {
     pub fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut guard = self.lock.lock();
-        while self.pending() > 0 {
-            let (again, is_late) = self.emptied.wait_until(guard, deadline);
-            guard = again;
-            if is_late {
-                return self.pending() == 0;
-            }
+        // Either the end of the last job sees this, or `pending` sees that end.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut is_empty = self.pending() == 0;
+        let mut is_late = false;
+        while !is_empty && !is_late {
+            (guard, is_late) = self.changed.wait_until(guard, deadline);
+            is_empty = self.pending() == 0;
         }
-        true
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        drop(guard);
+        is_empty
     }
 
     pub(super) fn job_submitted(&self) {
-        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.submitted.0.fetch_add(1, Ordering::SeqCst);
         if let Some(all) = &self.all {
             all.job_submitted();
         }
@@ -61,10 +79,11 @@ impl Group {
         if aborted {
             self.aborted.store(true, Ordering::Release);
         }
-        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+        self.ended.0.fetch_add(1, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 && self.pending() == 0 {
             // Taking the lock orders this after a waiter's look at the count.
             drop(self.lock.lock());
-            self.emptied.notify_all();
+            self.changed.notify_all();
         }
         if let Some(all) = &self.all {
             all.job_ended(aborted);

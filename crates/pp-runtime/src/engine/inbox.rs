@@ -86,7 +86,10 @@ impl Inbox {
 
     /// Notes whether a worker idles; whether jobs have come that it might have.
     pub(super) fn set_eager(&self, is_eager: bool) -> bool {
-        self.is_eager.store(is_eager, Ordering::SeqCst);
+        // Mostly nothing changes; then a submitter's cache keeps it.
+        if self.is_eager.load(Ordering::SeqCst) != is_eager {
+            self.is_eager.store(is_eager, Ordering::SeqCst);
+        }
         is_eager && self.len.load(Ordering::SeqCst) > 0
     }
 
@@ -98,5 +101,96 @@ impl Inbox {
     /// Whether it does.
     pub(super) fn is_closed(&self) -> bool {
         self.content.lock().closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::super::functions::Functions;
+    use super::super::groups::Group;
+    use super::*;
+    use crate::blob::Blob;
+
+    const SUBMITTERS: u64 = 4;
+    const JOBS: u64 = 5_000;
+
+    /// What the engine is to the inbox: a lock, and what was taken out under it.
+    #[derive(Default)]
+    struct Keeper {
+        inbox: Inbox,
+        taken: Mutex<Vec<Arc<Job>>>,
+    }
+
+    impl Keeper {
+        fn settle(&self, taken: &mut Vec<Arc<Job>>, is_eager: bool) {
+            let mut arrivals = Vec::new();
+            loop {
+                self.inbox.take(&mut arrivals);
+                taken.append(&mut arrivals);
+                if !self.inbox.set_eager(is_eager) {
+                    return;
+                }
+            }
+        }
+
+        fn submit(&self, make: impl Fn(u64) -> Arc<Job>) {
+            match self.inbox.put(make(self.inbox.number())) {
+                None => panic!("it is open"),
+                Some(Next::Nothing) => {}
+                Some(Next::Offer) => {
+                    if let Some(mut taken) = self.taken.try_lock() {
+                        self.settle(&mut taken, false);
+                    }
+                }
+                Some(Next::Deliver) => self.settle(&mut self.taken.lock(), true),
+            }
+        }
+    }
+
+    fn maker() -> impl Fn(u64) -> Arc<Job> {
+        let (function, _) = Functions::default().intern(b"function".to_vec().into());
+        let group = Arc::new(Group::default());
+        move |number| {
+            let (function, group) = (Arc::clone(&function), Arc::clone(&group));
+            Arc::new(Job::new(number, function, Blob::default(), group, false))
+        }
+    }
+
+    #[test]
+    fn no_job_is_forgotten_while_somebody_idles() {
+        let (keeper, make) = (Keeper::default(), maker());
+        let start = Barrier::new(usize::try_from(SUBMITTERS + 1).unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..SUBMITTERS {
+                scope.spawn(|| {
+                    start.wait();
+                    (0..JOBS).for_each(|_| keeper.submit(&make));
+                });
+            }
+            start.wait();
+            for round in 0..2_000 {
+                keeper.settle(&mut keeper.taken.lock(), round % 2 == 1);
+            }
+        });
+        // The last one was left idle, so whoever came later has delivered.
+        let mut numbers: Vec<_> = keeper.taken.lock().iter().map(|job| job.number()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..SUBMITTERS * JOBS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_submitter_is_told_what_to_do() {
+        let (keeper, make) = (Keeper::default(), maker());
+        let put = || keeper.inbox.put(make(keeper.inbox.number()));
+        assert_eq!(put(), Some(Next::Nothing));
+        (2..BATCH).for_each(|_| assert_eq!(put(), Some(Next::Nothing)));
+        assert_eq!(put(), Some(Next::Offer));
+        keeper.settle(&mut keeper.taken.lock(), true);
+        assert_eq!(put(), Some(Next::Deliver));
+        keeper.inbox.close();
+        assert_eq!(put(), None);
+        assert!(keeper.inbox.is_closed());
     }
 }

@@ -9,6 +9,7 @@ use mio::{Events, Poll};
 use pp_core::ExecutorId;
 
 use super::attend::ask_for_bells;
+use super::nap::Nap;
 use super::shared::{Shared, WAKE};
 use super::state::{IoThread, State};
 use super::worker::{Stage, Worker};
@@ -29,14 +30,20 @@ pub(super) fn start(shared: Arc<Shared>, poll: Poll) -> io::Result<JoinHandle<()
 
 fn run(shared: &Arc<Shared>, mut poll: Poll) {
     let mut events = Events::with_capacity(128);
+    let mut nap = Nap::new();
     loop {
         let timeout = {
             let mut state = shared.lock();
             if state.destroyed && state.workers.is_empty() {
                 return shared.io_ends(&mut state);
             }
-            prepare_sleep(&mut state)
+            if nap.is_due(&state) {
+                Some(Duration::ZERO)
+            } else {
+                prepare_sleep(&mut state)
+            }
         };
+        nap.take();
         match poll.poll(&mut events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 tracing::error!(%error, "waiting for workers failed");

@@ -15,6 +15,7 @@ mod inbox;
 mod intake;
 mod io;
 mod job;
+mod nap;
 mod notices;
 mod outcome;
 mod shared;

@@ -8,6 +8,8 @@
 mod backing;
 mod claims;
 mod layout;
+#[allow(unsafe_code)]
+mod lineage;
 mod ring;
 #[allow(unsafe_code)]
 mod segment;
@@ -15,6 +17,7 @@ mod segment;
 pub(crate) use backing::Backing;
 pub(crate) use claims::Claims;
 pub(crate) use layout::{Layout, SEGMENT_LEN};
+pub(crate) use lineage::Lineage;
 pub use ring::RingCorrupt;
 pub(crate) use ring::{Consumer, Producer};
 pub(crate) use segment::Segment;

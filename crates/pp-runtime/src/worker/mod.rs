@@ -9,6 +9,7 @@ pub use pp_proto::Status;
 
 pub use crate::channel::Next;
 use crate::channel::{LineError, WorkerChannel, join};
+use crate::shm::Lineage;
 
 /// How many jobs a worker holds at the most. Below the number of claim words, far
 /// above what is ever sent ahead.
@@ -33,7 +34,7 @@ pub enum SessionError {
 #[derive(Debug)]
 pub struct Session {
     channel: WorkerChannel,
-    pid: u32,
+    lineage: Lineage,
 }
 
 impl Session {
@@ -46,7 +47,7 @@ impl Session {
         channel.greet(python)?;
         Ok(Self {
             channel,
-            pid: std::process::id(),
+            lineage: Lineage::of_this_process(),
         })
     }
 
@@ -104,6 +105,6 @@ impl Session {
     /// Whether this process is a fork of the worker, made by a job. It must not
     /// speak for the worker.
     pub fn is_fork(&self) -> bool {
-        std::process::id() != self.pid
+        self.lineage.is_fork()
     }
 }
