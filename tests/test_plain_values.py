@@ -16,7 +16,7 @@ from tests import jobs
 
 SEEDS = [1, 20, 300]
 
-ATOMS = [
+ATOMS: list[Any] = [
     None,
     True,
     False,

@@ -63,12 +63,14 @@ impl FunctionTable {
             .unwrap_or_default()
     }
 
+    /// A function, if it has been named and not been forgotten.
+    pub(crate) fn known(&self, id: FunctionId) -> Option<&Function> {
+        self.get(*self.places.get(&id)?)
+    }
+
     /// Live jobs that use a function.
     pub(crate) fn jobs(&self, id: FunctionId) -> usize {
-        let place = self.places.get(&id);
-        place
-            .and_then(|&place| self.get(place))
-            .map_or(0, |function| function.jobs)
+        self.known(id).map_or(0, |function| function.jobs)
     }
 
     /// Removes a function that no live job uses, and gives the place that it had.

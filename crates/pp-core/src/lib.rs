@@ -64,6 +64,7 @@ mod recall;
 mod resize;
 mod scheduler;
 mod starts;
+mod supply;
 mod time;
 mod view;
 
@@ -73,5 +74,6 @@ pub use executor::ExecutorState;
 pub use ids::{ExecutorId, FunctionId, JobId};
 pub use invariants::InvariantViolation;
 pub use scheduler::Scheduler;
+pub use supply::Supply;
 pub use time::Time;
 pub use view::{ExecutorCounts, ExecutorStats, JobState, JobView};

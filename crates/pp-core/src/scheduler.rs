@@ -110,6 +110,8 @@ impl<J> Scheduler<J> {
             self.end(job, Ending::Cancelled);
             let jobs = &self.jobs;
             self.queue.remove(job, |job| jobs.contains(job));
+            // It may have held up what waits behind it.
+            self.pump();
             return true;
         }
         self.cancel_sent(slot, job);

@@ -101,17 +101,6 @@ pub struct ExecutorStats {
 }
 
 impl<J> Scheduler<J> {
-    /// Whether a job that is submitted now is of use at once: an executor has nothing,
-    /// or only one job, and would take it; or it would make starting executors be tried
-    /// again. Otherwise it is as good to submit it with the next event.
-    pub fn wants_jobs_now(&self) -> bool {
-        let is_hungry = |(slot, _)| {
-            let executor = self.executors.get(slot);
-            executor.is_some_and(|executor| executor.held().len() < 2)
-        };
-        self.executors.next_to_serve().is_some_and(is_hungry) || self.starts.is_given_up()
-    }
-
     /// What was submitted as a live job's data; `None` if it has ended.
     pub fn data(&self, job: JobId) -> Option<&J> {
         self.jobs.get(job).map(|entry| &entry.data)

@@ -2,7 +2,7 @@
 
 use pp_core::{Effect, Ending, ExecutorState, JobId};
 
-use crate::env::{Env, F, Phase, fresh_process_per_job, ms, us};
+use crate::env::{Env, F, G, Phase, fresh_process_per_job, ms, us};
 
 #[test]
 fn a_queued_job_ends_at_once() {
@@ -18,6 +18,19 @@ fn a_queued_job_ends_at_once() {
             ending: Ending::Cancelled
         }]
     );
+}
+
+#[test]
+fn what_a_queued_job_held_up_goes_on_without_it() {
+    let (mut env, workers) = Env::ready(1);
+    env.measure(F, us(5));
+    env.submit(F);
+    // Nothing is known of G, so it is not sent ahead, and nothing before it.
+    let unknown = env.submit(G);
+    let behind = env.submit_many(F, 3);
+    assert_eq!(env.queued().len(), 4);
+    env.cancel(unknown);
+    assert_eq!(env.held(workers[0])[1..], behind);
 }
 
 #[test]

@@ -25,3 +25,4 @@ mod resize;
 mod rng;
 mod simulation;
 mod starting;
+mod supply;

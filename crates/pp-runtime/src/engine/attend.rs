@@ -16,14 +16,31 @@ use super::worker::Worker;
 /// (30 to 50 us on Linux), so that attending at most doubles the cost of a wait.
 const ATTENTION: Duration = Duration::from_micros(20);
 
+/// Jobs that take no longer than this, and the time to get to them and back, may end
+/// while somebody attends.
+const SOON: Duration = Duration::from_micros(30);
+
 impl Shared {
     /// Waits until `job` has ended or `patience` is over; whether it has ended.
     pub(super) fn wait_for(self: &Arc<Self>, job: &Job, patience: Duration) -> bool {
         job.outcome().is_some() || self.attend(job) || job.wait(patience)
     }
 
+    /// Whether jobs like this one are over so soon that attending pays, as far as is
+    /// known. Of others it would only take time from the workers.
+    fn ends_soon(&self, job: &Job) -> bool {
+        let state = self.lock();
+        let expected = state.scheduler.expected_run_time(job.function().id());
+        expected.is_none_or(|time| time <= SOON)
+    }
+
     /// Takes in results for a moment; whether `job` was among them.
     fn attend(self: &Arc<Self>, job: &Job) -> bool {
+        if !self.ends_soon(job) {
+            // The scheduler may not even have been told of it.
+            self.deliver();
+            return job.outcome().is_some();
+        }
         let until = Instant::now() + ATTENTION;
         begin(&mut self.lock());
         loop {

@@ -1,25 +1,32 @@
 //! Short sleeps of the I/O thread while results stream in.
 //!
-//! To be woken for each result of a job of a microsecond would cost more than the job:
-//! the worker has to ring, and this thread to wake up, for one or two results at a time.
-//! So while many come, it looks for them at short intervals, and nobody rings.
+//! To be woken for each result costs about 10 us of processors that workers could use:
+//! the worker has to ring, this thread to wake up, and perhaps a thread that waits. Of
+//! jobs of 100 us that is a tenth. So while many results come, or all workers have enough
+//! ahead, it looks for results at short intervals, and nobody rings.
 
 use std::time::Duration;
+
+use pp_core::Supply;
 
 use super::state::State;
 
 /// So many results since the last look are a stream.
 const STREAM: u64 = 16;
-/// How long a nap is. The 256 jobs that a worker gets ahead last longer than this and
-/// what it takes to wake up, even if they take nearly no time.
-const LENGTH: Duration = Duration::from_micros(40);
+/// How long a nap is then. The 256 jobs that a worker gets ahead last longer than this
+/// and what it takes to wake up, even if they take nearly no time.
+const SHORT: Duration = Duration::from_micros(40);
+/// The longest nap: nobody should have to wait much longer for a result.
+const LONG: Duration = Duration::from_micros(200);
+/// With fewer results to expect in a nap, being woken for each is as good.
+const WORTHWHILE: usize = 2;
 
 /// Decides when to nap.
 #[derive(Debug)]
 pub(super) struct Nap {
     /// How many jobs had ended at the last look.
     seen: u64,
-    is_due: bool,
+    next: Option<Duration>,
 }
 
 impl Nap {
@@ -28,30 +35,41 @@ impl Nap {
         be_punctual();
         Self {
             seen: 0,
-            is_due: false,
+            next: None,
         }
     }
 
-    /// Whether results stream in, so that a nap is better than to be woken.
+    /// Whether a nap is better than to be woken.
     pub(super) fn is_due(&mut self, state: &State) -> bool {
         let ended = state.totals.jobs - self.seen;
         self.seen = state.totals.jobs;
-        self.is_due = ended >= STREAM && state.attending == 0;
-        self.is_due
+        self.next = if state.attending > 0 {
+            None
+        } else if ended >= STREAM {
+            Some(SHORT)
+        } else {
+            state.scheduler.supply().and_then(covered)
+        };
+        self.next.is_some()
     }
 
     /// Naps if it is due.
     pub(super) fn take(&self) {
-        if !self.is_due {
-            return;
-        }
-        if cfg!(windows) {
+        match self.next {
             // There a sleep takes a millisecond at the least.
-            std::thread::yield_now();
-        } else {
-            std::thread::sleep(LENGTH);
+            Some(_) if cfg!(windows) => std::thread::yield_now(),
+            Some(length) => std::thread::sleep(length),
+            None => {}
         }
     }
+}
+
+/// The nap that a supply allows: half of it, so that nobody runs out of work.
+fn covered(supply: Supply) -> Option<Duration> {
+    let length = (supply.lasts / 2).min(LONG);
+    // So many jobs end in the time that the supply lasts, about; that many in a nap.
+    let share = length.as_nanos() * supply.jobs as u128 / supply.lasts.as_nanos().max(1);
+    (length >= SHORT && share >= WORTHWHILE as u128).then_some(length)
 }
 
 /// Linux may let a thread sleep 50 us longer than it asked for, to save power.
@@ -67,3 +85,35 @@ fn be_punctual() {
 
 #[cfg(not(target_os = "linux"))]
 fn be_punctual() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nap(lasts: u64, jobs: usize) -> Option<u128> {
+        let lasts = Duration::from_micros(lasts);
+        covered(Supply { lasts, jobs }).map(|nap| nap.as_micros())
+    }
+
+    #[test]
+    fn a_nap_leaves_nobody_without_work_and_pays() {
+        assert_eq!(
+            nap(300, 6),
+            Some(150),
+            "three jobs of 100 us ahead of two workers"
+        );
+        assert_eq!(
+            nap(1_000, 2),
+            None,
+            "one of 1 ms: one result in a nap at the most"
+        );
+        assert_eq!(nap(20_000, 64), None, "64 workers with long jobs");
+        assert_eq!(
+            nap(1_000, 64),
+            Some(200),
+            "of 64 workers a dozen end in that time"
+        );
+        assert_eq!(nap(60, 500), None, "too short");
+        assert_eq!(nap(0, 0), None);
+    }
+}

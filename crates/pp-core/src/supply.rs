@@ -1,0 +1,63 @@
+//! What a driver needs to know to wait well: when something will end, and whether
+//! anybody runs out of work meanwhile.
+
+use std::time::Duration;
+
+use crate::executor::{Executor, ExecutorState};
+use crate::{FunctionId, Scheduler};
+
+/// The work that executors have ahead of what they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supply {
+    /// No executor runs out of work sooner, as far as is known.
+    pub lasts: Duration,
+    /// How many jobs it is, of all executors together.
+    pub jobs: usize,
+}
+
+impl<J> Scheduler<J> {
+    /// Whether a job that is submitted now is of use at once: an executor has nothing,
+    /// or only one job, and would take it; or it would make starting executors be tried
+    /// again. Otherwise it is as good to submit it with the next event.
+    pub fn wants_jobs_now(&self) -> bool {
+        let is_hungry = |(slot, _)| self.executors.get(slot).is_some_and(is_hungry);
+        self.executors.next_to_serve().is_some_and(is_hungry) || self.starts.is_given_up()
+    }
+
+    /// What executors have ahead; `None` if one of them has nothing, or none is ready.
+    pub fn supply(&self) -> Option<Supply> {
+        let mut ready = self
+            .executors
+            .iter()
+            .map(|(_, executor)| executor)
+            .filter(|executor| executor.state == ExecutorState::Ready)
+            .peekable();
+        ready.peek()?;
+        let mut supply = Supply {
+            lasts: Duration::MAX,
+            jobs: 0,
+        };
+        for executor in ready {
+            if is_hungry(executor) || executor.stalled {
+                return None;
+            }
+            let runs = executor.held().front().map_or(0, |held| held.expected);
+            let ahead = executor.backlog() - u64::from(runs);
+            supply.lasts = supply.lasts.min(Duration::from_nanos(ahead));
+            supply.jobs += executor.held().len() - 1;
+        }
+        Some(supply)
+    }
+
+    /// How long a job of a function takes; `None` if none was measured yet.
+    pub fn expected_run_time(&self, function: FunctionId) -> Option<Duration> {
+        let estimate = self.functions.known(function)?.estimate;
+        let nanos = u64::from(estimate.expected());
+        estimate.is_known().then(|| Duration::from_nanos(nanos))
+    }
+}
+
+/// Whether an executor has nothing ahead of what it runs.
+fn is_hungry(executor: &Executor) -> bool {
+    executor.held().len() < 2
+}
