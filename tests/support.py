@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,8 +153,16 @@ def marked_processes() -> list[psutil.Process]:
     return [process for process in found if process.pid != os.getpid()]
 
 
-# Shared memory that Python's multiprocessing, in whatever program, has made.
-_STRANGERS = ("sem.mp-", "psm_")
+def mapped_files() -> set[str]:
+    """The files that a living process has in its memory: nobody has left those behind."""
+    found: set[str] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            found.update(entry.path for entry in process.memory_maps())
+    return found
+
+
+_SHARED = Path("/dev/shm")
 
 
 @dataclass
@@ -173,14 +182,19 @@ class Holdings:
             {process.pid for process in marked_processes()},
             descriptors(),
             {thread.name for thread in threading.enumerate()},
-            {name for name in _names(Path("/dev/shm")) if not name.startswith(_STRANGERS)},
+            _names(_SHARED),
             _names(temporary),
         )
 
     def beyond(self, before: Holdings) -> dict[str, list[Any]]:
         """What is here that was not there `before`."""
-        kinds = {kind: sorted(getattr(self, kind) - getattr(before, kind)) for kind in vars(self)}
-        return {kind: new for kind, new in kinds.items() if new}
+        kinds = {kind: getattr(self, kind) - getattr(before, kind) for kind in vars(self)}
+        if kinds["shared"]:
+            # Other programs have their own.
+            mapped = mapped_files()
+            kinds["shared"] = {name for name in self.shared if str(_SHARED / name) not in mapped}
+            kinds["shared"] -= before.shared
+        return {kind: sorted(new) for kind, new in kinds.items() if new}
 
 
 def descriptors() -> set[str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
-from pathlib import Path
 
 from pp import _core
 from pp._errors import PPError
@@ -61,11 +59,14 @@ def command() -> list[str]:
             "(sys.executable is empty), as happens where Python is embedded. Set "
             "sys.executable to a Python program of the same version"
         )
-    package = Path(__file__).resolve().parent
+    # Only who makes a server needs it, and `import pp` is to be quick.
+    import subprocess  # noqa: PLC0415
+
+    package = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120 - as above
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     # -P: the directory of the started file must not shadow the client's modules.
-    script = str(package / "_worker" / "__main__.py")
-    return [sys.executable, *flags, "-P", script, str(package.parent)]
+    script = os.path.join(package, "_worker", "__main__.py")  # noqa: PTH118
+    return [sys.executable, *flags, "-P", script, os.path.dirname(package)]  # noqa: PTH120
 
 
 def environment(workers: int) -> list[tuple[str, str]]:

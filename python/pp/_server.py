@@ -11,7 +11,6 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeVar
 
@@ -38,7 +37,6 @@ _MOST_WORKERS = 100_000
 _MOST_COUNT = 2**32 - 1
 
 
-@dataclass
 class Statistics:
     """What one node has done.
 
@@ -49,10 +47,16 @@ class Statistics:
         rworker: always None; there for programs written for the classic.
     """
 
-    ncpus: int
-    time: float = 0.0
-    njobs: int = 0
-    rworker: None = None
+    # No dataclass: `dataclasses` would double the time of `import pp`.
+
+    def __init__(self, ncpus: int, time: float = 0.0, njobs: int = 0) -> None:
+        self.ncpus = ncpus
+        self.time = time
+        self.njobs = njobs
+        self.rworker: None = None
+
+    def __repr__(self) -> str:
+        return f"Statistics(ncpus={self.ncpus}, time={self.time}, njobs={self.njobs})"
 
 
 class Server(Submitter):

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.failures.ledger import PATIENCE, Ledger
+from tests.support import mapped_files
 
 _PRELUDE = f"""\
 import os, signal, subprocess, sys, threading, time
@@ -27,15 +27,6 @@ for name in ("SIGQUIT", "SIGHUP"):
     if hasattr(signal, name):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
 """
-
-
-def mapped_files() -> set[str]:
-    """The files that a living process has in its memory."""
-    found: set[str] = set()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            found.update(entry.path for entry in process.memory_maps())
-    return found
 
 
 class Client:
