@@ -36,6 +36,14 @@ CARGO ?= cargo
 RUST_CRATES := --workspace --exclude pp-python
 PYTEST_ARGS ?=
 
+# The benchmarks have environments of their own. The classic pp has its own besides, since
+# its import name is ours; benches/suite/environments.py finds it by this name.
+BENCH_VENV := .venv-bench-$(PYTHON_VERSION)
+CLASSIC_VENV := .venv-bench-classic-$(PYTHON_VERSION)
+BENCH_PYTHON := $(subst $(VENV),$(BENCH_VENV),$(VENV_PYTHON))
+CLASSIC_PYTHON := $(subst $(VENV),$(CLASSIC_VENV),$(VENV_PYTHON))
+BENCH_ARGS ?=
+
 rwildcard = $(foreach entry,$(wildcard $(1)/*),$(call rwildcard,$(entry),$(2)) $(filter $(2),$(entry)))
 RUST_SOURCES := Cargo.toml Cargo.lock $(call rwildcard,crates,%.rs %.toml)
 
@@ -46,7 +54,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel format clean distclean
+.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick format clean distclean
 
 help:
 	@echo "make demo         build, and run the demo: real work on all cores beside the plain loop"
@@ -58,6 +66,8 @@ help:
 	@echo "  make py-test      pytest; PYTEST_ARGS='-k name' narrows it"
 	@echo "make build        the extension, in release mode, into $(VENV)"
 	@echo "make wheel        an abi3 wheel, into dist/"
+	@echo "make bench        this project beside its peers, in half an hour, into docs/benchmarks/"
+	@echo "make bench-quick  beside the standard library only, in two minutes, on the terminal"
 	@echo "make format       rustfmt and ruff, in place"
 	@echo "make clean        removes what was built; distclean also the environments"
 	@echo ""
@@ -101,6 +111,12 @@ build: $(VENV)/.built
 wheel: $(VENV)/.build-installed
 	"$(BIN)/maturin$(EXE)" build --release --locked --out dist
 
+bench: build $(BENCH_VENV)/.installed $(CLASSIC_VENV)/.installed
+	"$(BENCH_PYTHON)" -m benches.suite --out docs/benchmarks $(BENCH_ARGS)
+
+bench-quick: build $(VENV)/.dev-installed
+	"$(VENV_PYTHON)" -m benches.suite --quick $(BENCH_ARGS)
+
 format: $(VENV)/.dev-installed
 	$(CARGO) fmt --all
 	"$(BIN)/ruff$(EXE)" check --fix .
@@ -131,3 +147,13 @@ $(VENV)/.built: $(RUST_SOURCES) pyproject.toml $(VENV)/.build-installed
 $(VENV)/.dev-installed: requirements/dev.txt requirements/build.txt $(VENV)/.made
 	"$(VENV_PYTHON)" -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	@"$(VENV_PYTHON)" -c "open('$@', 'w').close()"
+
+$(BENCH_VENV)/.installed: requirements/bench.txt
+	$(PYTHON) -m venv --clear "$(BENCH_VENV)"
+	"$(BENCH_PYTHON)" -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	@"$(BENCH_PYTHON)" -c "open('$@', 'w').close()"
+
+$(CLASSIC_VENV)/.installed: requirements/bench-classic.txt requirements/bench.txt
+	$(PYTHON) -m venv --clear "$(CLASSIC_VENV)"
+	"$(CLASSIC_PYTHON)" -m pip install --quiet --disable-pip-version-check -r requirements/bench-classic.txt
+	@"$(CLASSIC_PYTHON)" -c "open('$@', 'w').close()"

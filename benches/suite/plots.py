@@ -1,0 +1,326 @@
+"""The plots of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl  # type: ignore[import-not-found]
+from matplotlib.figure import Figure as Canvas  # type: ignore[import-not-found]
+from matplotlib.ticker import FuncFormatter, NullLocator  # type: ignore[import-not-found]
+
+from benches.suite import contestants, measures, wording
+from benches.suite.measures import efficiency, growth, workers
+from benches.suite.results import Results
+
+_WIDTH = 8.6  # inches, of 100 pixels each: as wide as a README is shown
+_OURS = "#c2410c"
+_PEER = "#94a3b8"
+_INK = "#1f2937"
+_FAINT = "#6b7280"
+
+# Told apart by colour and by marker, so that either is enough.
+_LINES = {
+    "pp": (_OURS, "o"),
+    "pool": ("#0072b2", "s"),
+    "futures": ("#56b4e9", "D"),
+    "loky": ("#009e73", "^"),
+    "joblib": ("#cc79a7", "v"),
+    "mpire": ("#b8860b", "P"),
+    "classic": ("#374151", "X"),
+    "ppft": ("#9ca3af", "<"),
+    "ray": ("#7b3294", ">"),
+    "dask": ("#8b4513", "h"),
+}
+
+mpl.rcParams.update(
+    {
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "text.color": _INK,
+        "axes.edgecolor": "#d1d5db",
+        "axes.labelcolor": _INK,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#e5e7eb",
+        "xtick.color": _FAINT,
+        "ytick.color": _INK,
+        "figure.facecolor": "white",
+        "svg.hashsalt": "benchmarks",  # equal figures give equal files
+    }
+)
+
+
+def rate(results: Results, path: Path) -> None:
+    """Bars: jobs per second in the four ways that are measured."""
+    panels = [
+        ("rate", "single", "one by one"),
+        ("rate", "threads", "one by one, from four threads"),
+        ("rate", "busy", "one by one, beside a busy thread"),
+        ("map", "items", "map over a million items"),
+    ]
+    canvas, axes = _panels(results, panels)
+    for axis, (measure, figure, title) in zip(axes, panels, strict=True):
+        _bars(axis, results, measure, figure, f"{title}, per second")
+    _save(canvas, path)
+
+
+def arrays(results: Results, path: Path) -> None:
+    """Bars: milliseconds for 100 MB, one way and both ways."""
+    panels = [
+        ("arrays", f"{kind} 100 MB {suffix}", f"{title}, {way}")
+        for kind, title in (("numpy", "100 MB numpy array"), ("bytes", "100 MB of bytes"))
+        for suffix, way in (("in", "in"), ("out", "in and out"))
+    ]
+    canvas, axes = _panels(results, panels)
+    limit = results.median(measures.LIMITS, contestants.MACHINE, "memcpy 100 MB")
+    for axis, (measure, figure, title) in zip(axes, panels, strict=True):
+        _bars(axis, results, measure, figure, f"{title}, ms")
+        _limit_line(axis, limit, "one memcpy")
+    _save(canvas, path)
+
+
+def round_trip(results: Results, path: Path) -> None:
+    """Points: the percentiles of a round trip."""
+    found = _sorted(results, "round_trip", "p50", reverse=False)
+    canvas = Canvas(figsize=(_WIDTH, 0.9 + 0.3 * len(found)), layout="constrained")
+    axis = canvas.subplots()
+    points = (("p50", "o", 8.0), ("p99", "|", 11.0), ("p999", "x", 5.0))
+    for row, (contestant, _) in enumerate(found):
+        color = _OURS if contestant == contestants.OURS else "#475569"
+        shown = [
+            (value, marker, size)
+            for key, marker, size in points
+            if (value := results.median("round_trip", contestant, key)) is not None
+        ]
+        values = [value for value, _, _ in shown]
+        axis.plot(values, [row] * len(values), color=color, linewidth=1.5, alpha=0.5)
+        for value, marker, size in shown:
+            axis.plot(value, row, marker, color=color, markersize=size, markeredgewidth=2)
+        axis.annotate(
+            f"{wording.number(values[0])} µs",
+            (values[0], row),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            color=color,
+            fontsize=8,
+        )
+    _rows(axis, [contestant for contestant, _ in found])
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(_duration))
+    axis.set_title("Round trip of one job:  ● p50   | p99   x p99.9")
+    _limit_line(
+        axis, results.median(measures.LIMITS, contestants.MACHINE, "pipe p50"), "pipes, p50"
+    )
+    _save(canvas, path)
+
+
+def efficiency_over_length(results: Results, path: Path) -> None:
+    """Lines: efficiency over the length of the jobs."""
+    canvas = Canvas(figsize=(_WIDTH, 3.6), layout="constrained")
+    left, right = canvas.subplots(1, 2, sharey=True)
+    for axis, job, title in (
+        (left, "spin", "jobs that are busy for a time"),
+        (right, "work", "jobs that need a processor's time"),
+    ):
+        xs = efficiency.MILLISECONDS
+        _lines(axis, results, "efficiency", xs, [f"{job} {x}" for x in xs])
+        axis.set_xscale("log")
+        axis.set_xticks(xs, [f"{x:g} ms" for x in xs])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_title(f"Efficiency, {title}")
+        axis.set_xlabel("length of each job")
+    left.set_ylim(0, 1.03)
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    _legend(canvas, right)
+    _save(canvas, path)
+
+
+def growth_with_queue(results: Results, path: Path) -> None:
+    """Lines: the cost of a job over the length of the queue."""
+    canvas = Canvas(figsize=(_WIDTH, 3.8), layout="constrained")
+    axis = canvas.subplots()
+    _lines(axis, results, "growth", growth.COUNTS, [str(count) for count in growth.COUNTS])
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xticks(growth.COUNTS, [f"{count:,}" for count in growth.COUNTS])
+    axis.yaxis.set_major_formatter(FuncFormatter(_duration))
+    axis.set_title("Cost of a no-op job, by the number of jobs queued")
+    axis.set_xlabel("jobs queued (a line ends where a queue would take too long)")
+    _legend(canvas, axis)
+    _save(canvas, path)
+
+
+def growth_with_workers(results: Results, path: Path) -> None:
+    """Lines: jobs per second over the number of workers."""
+    canvas = Canvas(figsize=(_WIDTH, 3.8), layout="constrained")
+    axis = canvas.subplots()
+    _lines(axis, results, "workers", workers.COUNTS, [str(count) for count in workers.COUNTS])
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.set_xticks(workers.COUNTS, [str(count) for count in workers.COUNTS])
+    axis.yaxis.set_major_formatter(FuncFormatter(_count))
+    axis.set_title("No-op jobs per second, by the number of workers")
+    processors = results.machine.get("processors for this process", "?")
+    axis.set_xlabel(f"workers, on {processors} processors")
+    _legend(canvas, axis)
+    _save(canvas, path)
+
+
+PLOTS: dict[str, Callable[[Results, Path], None]] = {
+    "rate": rate,
+    "round_trip": round_trip,
+    "efficiency": efficiency_over_length,
+    "arrays": arrays,
+    "growth": growth_with_queue,
+    "workers": growth_with_workers,
+}
+
+
+def _panels(results: Results, panels: Sequence[tuple[str, str, str]]) -> tuple[Any, list[Any]]:
+    """Two by two, as high as the rows need."""
+    rows = max(len(_known(results, measure)) for measure, _, _ in panels)
+    canvas = Canvas(figsize=(_WIDTH, 2 * (0.7 + 0.23 * rows)), layout="constrained")
+    return canvas, list(canvas.subplots(2, 2).flat)
+
+
+def _bars(axis: Any, results: Results, measure: str, figure: str, title: str) -> None:
+    """One bar for each contestant, the best on top, with its value; or why there is none."""
+    better = measures.ALL[measure].figures()[figure].better
+    found = _sorted(results, measure, figure, reverse=better == "more")
+    for row, (contestant, value) in enumerate(found):
+        ours = contestant == contestants.OURS
+        axis.barh(row, value, height=0.72, color=_OURS if ours else _PEER)
+        axis.annotate(
+            wording.number(value),
+            (value, row),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            fontweight="bold" if ours else "normal",
+        )
+    known = {contestant for contestant, _ in found}
+    missing = [key for key in _known(results, measure) if key not in known]
+    axis.set_xscale("log")
+    values = [value for _, value in found] or [1.0, 10.0]
+    # Room on the right for the value of the longest bar; a bar's length says little on a
+    # logarithmic scale, so that the shortest is merely visible.
+    axis.set_xlim(min(values) / 3, max(values) * 12)
+    for row, contestant in enumerate(missing, start=len(found)):
+        failed = results.outcome(measure, contestant, figure).failures
+        axis.annotate(
+            "fails" if failed else "has no such call",
+            (0.01, row),
+            xycoords=axis.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+            color=_FAINT,
+            style="italic",
+        )
+    _rows(axis, [contestant for contestant, _ in found] + missing)
+    axis.xaxis.set_major_formatter(FuncFormatter(_count))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.grid(visible=False, axis="y")
+    axis.set_title(title)
+
+
+def _lines(
+    axis: Any, results: Results, measure: str, xs: Sequence[float], figures: Sequence[str]
+) -> None:
+    for contestant in reversed(_known(results, measure)):
+        color, marker = _LINES[contestant]
+        points = [
+            (x, value)
+            for x, figure in zip(xs, figures, strict=True)
+            if (value := results.median(measure, contestant, figure)) is not None
+        ]
+        if points:
+            axis.plot(
+                *zip(*points, strict=True),
+                color=color,
+                marker=marker,
+                markersize=5,
+                linewidth=2.8 if contestant == contestants.OURS else 1.2,
+                label=contestants.load(contestant).title,
+            )
+
+
+def _legend(canvas: Any, axis: Any) -> None:
+    """At the right, in the order in which the lines end."""
+    handles, labels = axis.get_legend_handles_labels()
+    order = sorted(
+        range(len(handles)), key=lambda index: float(handles[index].get_ydata()[-1]), reverse=True
+    )
+    canvas.legend(
+        [handles[index] for index in order],
+        [labels[index] for index in order],
+        loc="outside right center",
+        frameon=False,
+        fontsize=8,
+    )
+
+
+def _rows(axis: Any, keys: Sequence[str]) -> None:
+    """Names for the rows of a horizontal plot, from the top down."""
+    axis.set_yticks(range(len(keys)), [contestants.load(key).title for key in keys])
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(len(keys) - 0.4, -0.7)
+    for key, label in zip(keys, axis.get_yticklabels(), strict=True):
+        if key == contestants.OURS:
+            label.set(color=_OURS, fontweight="bold")
+
+
+def _limit_line(axis: Any, limit: float | None, name: str) -> None:
+    if limit is None:
+        return
+    axis.axvline(limit, color=_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0.9)
+    axis.annotate(
+        name,
+        (limit, 0),
+        (3, 3),
+        xycoords=axis.get_xaxis_transform(),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=_FAINT,
+    )
+
+
+def _known(results: Results, measure: str) -> list[str]:
+    """The contestants of a measure, in their order."""
+    return [key for key in contestants.ALL if key in results.outcomes.get(measure, {})]
+
+
+def _sorted(
+    results: Results, measure: str, figure: str, *, reverse: bool
+) -> list[tuple[str, float]]:
+    found = [
+        (key, value)
+        for key in _known(results, measure)
+        if (value := results.median(measure, key, figure)) is not None
+    ]
+    return sorted(found, key=lambda item: item[1], reverse=reverse)
+
+
+def _count(value: float, _: object) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def _duration(microseconds: float, _: object) -> str:
+    if microseconds >= 1e3:
+        return f"{microseconds / 1e3:g} ms"
+    return f"{microseconds:g} µs"
+
+
+def _save(canvas: Any, path: Path) -> None:
+    canvas.savefig(path, format="svg", metadata={"Date": None})
