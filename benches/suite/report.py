@@ -85,7 +85,7 @@ def _circumstances(results: Results) -> Iterator[str]:
         ["workers", str(effort.workers)],
         [
             "rounds",
-            f"{effort.rounds}, of the others fewer in heavy measures; {results.minutes:.0f} minutes",
+            f"{effort.rounds}, for the others fewer of what is heavy; {results.minutes:.0f} minutes",
         ],
     ]
     yield tables.markdown(described)

@@ -1,7 +1,8 @@
 //! Decisions per second, and memory per queued job.
 //!
 //! `cargo bench -p pp-core`. Every figure per item is for one job: submitted, sent
-//! and finished, with all effects polled.
+//! and finished, with all effects polled. Where a million jobs are submitted, megabytes
+//! of the allocator are bytes per job: "max alloc" is what they take.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -20,8 +21,11 @@ type Data = NonZeroU64;
 
 const F: FunctionId = FunctionId::from_u64(1);
 
-/// The run time of all jobs: short enough for the whole window.
-const RUN_TIME: Duration = Duration::from_micros(1);
+/// The run time of short jobs: short enough for the whole window.
+const SHORT: Duration = Duration::from_micros(1);
+
+/// The run time of long jobs: none of them is sent ahead, so that they queue.
+const LONG: Duration = Duration::from_secs(1);
 
 fn main() {
     divan::main();
@@ -30,16 +34,21 @@ fn main() {
 /// A scheduler, and executors that do nothing.
 struct Pool {
     scheduler: Scheduler<Data>,
+    run_time: Duration,
     held: Vec<VecDeque<JobId>>,
+    /// The executor whose turn it is to finish a job.
+    turn: usize,
     now: u64,
 }
 
 impl Pool {
     /// Executors that are ready and know how long the jobs take.
-    fn new(executors: u32) -> Self {
+    fn new(executors: u32, run_time: Duration) -> Self {
         let mut pool = Self {
             scheduler: Scheduler::new(Config::default()),
+            run_time,
             held: vec![VecDeque::with_capacity(512); executors as usize],
+            turn: 0,
             now: 0,
         };
         pool.scheduler.resize(executors, Time::ZERO);
@@ -64,15 +73,16 @@ impl Pool {
         }
     }
 
-    /// Finishes one job of each executor, as many times as it takes.
+    /// Finishes so many jobs, one of each executor in turn.
     fn finish(&mut self, jobs: usize) {
         let mut left = jobs;
         while left > 0 {
-            // All of them run at the same time.
-            self.now += 1_000;
-            for index in 0..self.held.len() {
-                left -= usize::from(left > 0 && self.finish_on(index));
+            if self.turn == 0 {
+                // All of them run at the same time.
+                self.let_run();
             }
+            left -= usize::from(self.finish_on(self.turn));
+            self.turn = (self.turn + 1) % self.held.len();
         }
     }
 
@@ -82,7 +92,9 @@ impl Pool {
         };
         let executor = pp_core::ExecutorId::from_u64(index as u64);
         let now = self.now();
-        let data = self.scheduler.job_finished(executor, job, RUN_TIME, now);
+        let data = self
+            .scheduler
+            .job_finished(executor, job, self.run_time, now);
         assert!(data.is_some());
         self.carry_out();
         true
@@ -90,11 +102,15 @@ impl Pool {
 
     fn drain(&mut self) {
         while self.scheduler.outstanding() > 0 {
-            self.now += 1_000;
+            self.let_run();
             for index in 0..self.held.len() {
                 self.finish_on(index);
             }
         }
+    }
+
+    fn let_run(&mut self) {
+        self.now += u64::try_from(self.run_time.as_nanos()).unwrap_or(u64::MAX);
     }
 
     fn held_by(&mut self, executor: pp_core::ExecutorId) -> &mut VecDeque<JobId> {
@@ -123,7 +139,7 @@ impl Pool {
 /// One job at a time: the round trip of a single caller.
 #[divan::bench(args = [1, 2, 16, 1_000, 10_000])]
 fn one_at_a_time(bencher: Bencher, executors: u32) {
-    let mut pool = Pool::new(executors);
+    let mut pool = Pool::new(executors, SHORT);
     bencher
         .counter(ItemsCount::new(1_000_usize))
         .bench_local(|| {
@@ -142,7 +158,7 @@ fn a_million_at_once(bencher: Bencher, executors: u32) {
     let jobs = 1_000_000_usize;
     bencher
         .counter(ItemsCount::new(jobs))
-        .with_inputs(|| Pool::new(executors))
+        .with_inputs(|| Pool::new(executors, SHORT))
         .bench_local_values(|mut pool| {
             pool.submit(jobs);
             pool.finish(jobs);
@@ -155,7 +171,7 @@ fn a_million_at_once(bencher: Bencher, executors: u32) {
 /// grow with their number.
 #[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000])]
 fn steady_with_queue(bencher: Bencher, queued: usize) {
-    let mut pool = Pool::new(2);
+    let mut pool = Pool::new(2, SHORT);
     pool.submit(queued);
     bencher
         .counter(ItemsCount::new(2_000_usize))
@@ -167,13 +183,42 @@ fn steady_with_queue(bencher: Bencher, queued: usize) {
         });
 }
 
-/// Jobs that queue while no executor is there: the columns of the allocator tell what a
-/// million of them take.
-#[divan::bench(args = [1_000_000], sample_count = 5, sample_size = 1)]
-fn memory_of_queued_jobs(bencher: Bencher, jobs: usize) {
+/// The same with a million long jobs in the queue and this many executors, each of which
+/// holds one: what a job costs may not grow with the executors either.
+#[divan::bench(args = [2, 16, 1_000, 10_000])]
+fn steady_with_executors(bencher: Bencher, executors: u32) {
+    let mut pool = Pool::new(executors, LONG);
+    pool.submit(1_000_000);
+    bencher
+        .counter(ItemsCount::new(2_000_usize))
+        .bench_local(|| {
+            for _ in 0..1_000 {
+                pool.submit(2);
+                pool.finish(2);
+            }
+        });
+}
+
+/// A million jobs that queue: while no executor is there, and behind long jobs.
+#[divan::bench(args = [0, 2, 10_000], sample_count = 5, sample_size = 1)]
+fn memory_of_queued_jobs(bencher: Bencher, executors: u32) {
+    let jobs = 1_000_000_usize;
     bencher
         .counter(ItemsCount::new(jobs))
-        .with_inputs(|| Pool::new(0))
+        .with_inputs(|| Pool::new(executors, LONG))
+        .bench_local_values(|mut pool| {
+            pool.submit(jobs);
+            pool
+        });
+}
+
+/// A million jobs of which as many as possible were sent ahead to executors.
+#[divan::bench(args = [2, 10_000], sample_count = 5, sample_size = 1)]
+fn memory_of_sent_jobs(bencher: Bencher, executors: u32) {
+    let jobs = 1_000_000_usize;
+    bencher
+        .counter(ItemsCount::new(jobs))
+        .with_inputs(|| Pool::new(executors, SHORT))
         .bench_local_values(|mut pool| {
             pool.submit(jobs);
             pool
