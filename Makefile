@@ -66,7 +66,7 @@ help:
 	@echo "  make py-test      pytest; PYTEST_ARGS='-k name' narrows it"
 	@echo "make build        the extension, in release mode, into $(VENV)"
 	@echo "make wheel        an abi3 wheel, into dist/"
-	@echo "make bench        this project beside its peers, in half an hour, into docs/benchmarks/"
+	@echo "make bench        this project beside its peers, in 40 minutes, into docs/benchmarks/"
 	@echo "make bench-quick  beside the standard library only, in two minutes, on the terminal"
 	@echo "make format       rustfmt and ruff, in place"
 	@echo "make clean        removes what was built; distclean also the environments"

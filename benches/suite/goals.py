@@ -33,7 +33,7 @@ class Goal:
     def row(self, results: Results) -> list[str]:
         """What, the bound, what was reached, and whether that will do."""
         value = self.reached(results)
-        needed = f"{self.least} {wording.number(self.bound)} {self.unit}".rstrip()
+        needed = f"{self.least} {wording.round_number(self.bound)} {self.unit}".rstrip()
         if value is None:
             return [self.what, needed, "", "not measured"]
         enough = value >= self.bound if self.least == "at least" else value <= self.bound

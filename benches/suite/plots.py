@@ -60,14 +60,14 @@ mpl.rcParams.update(
 def rate(results: Results, path: Path) -> None:
     """Bars: jobs per second in the four ways that are measured."""
     panels = [
-        ("rate", "single", "one by one"),
-        ("rate", "threads", "one by one, from four threads"),
-        ("rate", "busy", "one by one, beside a busy thread"),
-        ("map", "items", "map over a million items"),
+        ("rate", "single", "Submitted one by one"),
+        ("rate", "threads", "… from four threads"),
+        ("rate", "busy", "… beside a busy thread"),
+        ("map", "items", "Map over a million items"),
     ]
-    canvas, axes = _panels(results, panels)
+    canvas, axes = _panels(results, panels, "No-op jobs per second")
     for axis, (measure, figure, title) in zip(axes, panels, strict=True):
-        _bars(axis, results, measure, figure, f"{title}, per second")
+        _bars(axis, results, measure, figure, title)
     _save(canvas, path)
 
 
@@ -75,13 +75,13 @@ def arrays(results: Results, path: Path) -> None:
     """Bars: milliseconds for 100 MB, one way and both ways."""
     panels = [
         ("arrays", f"{kind} 100 MB {suffix}", f"{title}, {way}")
-        for kind, title in (("numpy", "100 MB numpy array"), ("bytes", "100 MB of bytes"))
+        for kind, title in (("numpy", "Numpy array"), ("bytes", "Bytes"))
         for suffix, way in (("in", "in"), ("out", "in and out"))
     ]
-    canvas, axes = _panels(results, panels)
+    canvas, axes = _panels(results, panels, "Milliseconds for 100 MB to a job")
     limit = results.median(measures.LIMITS, contestants.MACHINE, "memcpy 100 MB")
     for axis, (measure, figure, title) in zip(axes, panels, strict=True):
-        _bars(axis, results, measure, figure, f"{title}, ms")
+        _bars(axis, results, measure, figure, title)
         _limit_line(axis, limit, "one memcpy")
     _save(canvas, path)
 
@@ -124,22 +124,23 @@ def round_trip(results: Results, path: Path) -> None:
 
 def efficiency_over_length(results: Results, path: Path) -> None:
     """Lines: efficiency over the length of the jobs."""
-    canvas = Canvas(figsize=(_WIDTH, 3.6), layout="constrained")
+    canvas = Canvas(figsize=(_WIDTH, 3.8), layout="constrained")
+    _heading(canvas, "Efficiency: the time that jobs need at least, over the time they take")
     left, right = canvas.subplots(1, 2, sharey=True)
     for axis, job, title in (
-        (left, "spin", "jobs that are busy for a time"),
-        (right, "work", "jobs that need a processor's time"),
+        (left, "spin", "Busy for a time"),
+        (right, "work", "In need of a processor's time"),
     ):
         xs = efficiency.MILLISECONDS
         _lines(axis, results, "efficiency", xs, [f"{job} {x}" for x in xs])
         axis.set_xscale("log")
         axis.set_xticks(xs, [f"{x:g} ms" for x in xs])
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_title(f"Efficiency, {title}")
+        axis.set_title(title)
         axis.set_xlabel("length of each job")
     left.set_ylim(0, 1.03)
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-    _legend(canvas, right)
+    _legend(canvas, left, point=0)
     _save(canvas, path)
 
 
@@ -184,11 +185,18 @@ PLOTS: dict[str, Callable[[Results, Path], None]] = {
 }
 
 
-def _panels(results: Results, panels: Sequence[tuple[str, str, str]]) -> tuple[Any, list[Any]]:
+def _panels(
+    results: Results, panels: Sequence[tuple[str, str, str]], heading: str
+) -> tuple[Any, list[Any]]:
     """Two by two, as high as the rows need."""
     rows = max(len(_known(results, measure)) for measure, _, _ in panels)
-    canvas = Canvas(figsize=(_WIDTH, 2 * (0.7 + 0.23 * rows)), layout="constrained")
+    canvas = Canvas(figsize=(_WIDTH, 2 * (0.9 + 0.23 * rows)), layout="constrained")
+    _heading(canvas, f"{heading} (logarithmic scale)")
     return canvas, list(canvas.subplots(2, 2).flat)
+
+
+def _heading(canvas: Any, text: str) -> None:
+    canvas.suptitle(text, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def _bars(axis: Any, results: Results, measure: str, figure: str, title: str) -> None:
@@ -224,6 +232,7 @@ def _bars(axis: Any, results: Results, measure: str, figure: str, title: str) ->
             fontsize=8,
             color=_FAINT,
             style="italic",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
     _rows(axis, [contestant for contestant, _ in found] + missing)
     axis.xaxis.set_major_formatter(FuncFormatter(_count))
@@ -253,11 +262,13 @@ def _lines(
             )
 
 
-def _legend(canvas: Any, axis: Any) -> None:
-    """At the right, in the order in which the lines end."""
+def _legend(canvas: Any, axis: Any, point: int = -1) -> None:
+    """At the right, in the order of the lines' last points, or of others."""
     handles, labels = axis.get_legend_handles_labels()
     order = sorted(
-        range(len(handles)), key=lambda index: float(handles[index].get_ydata()[-1]), reverse=True
+        range(len(handles)),
+        key=lambda index: float(handles[index].get_ydata()[point]),
+        reverse=True,
     )
     canvas.legend(
         [handles[index] for index in order],
@@ -272,7 +283,8 @@ def _rows(axis: Any, keys: Sequence[str]) -> None:
     """Names for the rows of a horizontal plot, from the top down."""
     axis.set_yticks(range(len(keys)), [contestants.load(key).title for key in keys])
     axis.tick_params(axis="y", length=0)
-    axis.set_ylim(len(keys) - 0.4, -0.7)
+    # Below the last row there is room for the name of a limit.
+    axis.set_ylim(len(keys), -0.7)
     for key, label in zip(keys, axis.get_yticklabels(), strict=True):
         if key == contestants.OURS:
             label.set(color=_OURS, fontweight="bold")
@@ -281,11 +293,13 @@ def _rows(axis: Any, keys: Sequence[str]) -> None:
 def _limit_line(axis: Any, limit: float | None, name: str) -> None:
     if limit is None:
         return
+    left, _ = axis.get_xlim()
+    axis.set_xlim(left=min(left, limit / 1.5))
     axis.axvline(limit, color=_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0.9)
     axis.annotate(
         name,
         (limit, 0),
-        (3, 3),
+        (3, 2),
         xycoords=axis.get_xaxis_transform(),
         textcoords="offset points",
         fontsize=7.5,

@@ -15,9 +15,9 @@ _INTRODUCTION = """\
 # Benchmarks
 
 This project beside what one would use instead, measured in one run on one machine.
-`make bench` makes this page anew, in about half an hour; `make bench-quick` measures this
-project and the standard library in two minutes and prints the tables. Both need Linux for all of
-it; `python -m benches.suite --help` tells what else can be asked for.
+`make bench` makes this page anew, in some 40 minutes. `make bench-quick` measures this project
+and the standard library only, in under two, and prints the tables. Memory and idling can be
+measured on Linux only. `python -m benches.suite --help` tells what else can be asked for.
 
 Each measure of each contestant runs in a fresh process, once in each round, and the rounds are
 interleaved: what disturbs the machine for a while disturbs all alike. Shown is the median
@@ -57,9 +57,9 @@ def terminal(results: Results) -> str:
             parts.append(f"\n{measure.title}\n")
             for table in measure.tables:
                 title = [f"{table.title}:"] if len(measure.tables) > 1 else []
-                parts += [*title, tables.markdown(tables.rows(results, measure, table)), ""]
+                parts += [*title, tables.of_figures(tables.rows(results, measure, table)), ""]
             parts += [f"  {note}" for note in tables.notes(results, measure)]
-    parts += ["\nGoals\n", tables.markdown(goals.rows(results))]
+    parts += ["\nGoals\n", tables.of_words(goals.rows(results))]
     return "\n".join(parts)
 
 
@@ -68,7 +68,7 @@ def page(results: Results) -> Iterator[str]:
     yield _INTRODUCTION
     yield from _circumstances(results)
     yield "## What it has to reach"
-    yield tables.markdown(goals.rows(results))
+    yield tables.of_words(goals.rows(results))
     for measure in measures.ALL.values():
         if measure.key in results.outcomes:
             yield from _section(results, measure)
@@ -83,17 +83,15 @@ def _circumstances(results: Results) -> Iterator[str]:
         ["date", results.date],
         ["command", f"`{results.command}`"],
         ["workers", str(effort.workers)],
-        [
-            "rounds",
-            f"{effort.rounds}, for the others fewer of what is heavy; {results.minutes:.0f} minutes",
-        ],
+        ["rounds", f"{effort.rounds}; for the others fewer of what is heavy"],
+        ["duration", f"{results.minutes:.0f} minutes"],
     ]
-    yield tables.markdown(described)
+    yield tables.of_words(described)
     rows = [["contestant", "version", "used here"]]
     for key, version in results.versions.items():
         kind = contestants.load(key)
         rows.append([kind.title, version or "not installed", kind.note])
-    yield tables.markdown(rows)
+    yield tables.of_words(rows)
 
 
 def _section(results: Results, measure: Measure) -> Iterator[str]:
@@ -105,7 +103,7 @@ def _section(results: Results, measure: Measure) -> Iterator[str]:
     for table in measure.tables:
         if len(measure.tables) > 1:
             yield f"**{table.title}**"
-        yield tables.markdown(tables.rows(results, measure, table))
+        yield tables.of_figures(tables.rows(results, measure, table))
     notes = tables.notes(results, measure)
     if notes:
         yield "\n".join(f"- {note}" for note in notes)

@@ -15,7 +15,7 @@ from benches.suite.results import Results
 
 
 class Runner:
-    """Runs cells one after the other and collects what they say.
+    """Runs cells one after the other, collects what they say, and keeps it after each measure.
 
     In each round every contestant has its turn in every measure, so that what disturbs
     the machine for a while disturbs all alike.
@@ -26,12 +26,12 @@ class Runner:
         results: Results,
         chosen: Sequence[str],
         measured: Sequence[str],
-        after_round: Callable[[Results], None] = lambda _: None,
+        keep: Callable[[Results], None] = lambda _: None,
     ) -> None:
         self._results = results
         self._chosen = chosen
         self._measures = [measures.ALL[key] for key in measured]
-        self._after_round = after_round
+        self._keep = keep
         # A contestant that hung in a step is not waited for again.
         self._hopeless: set[tuple[str, str, int]] = set()
         self._told: set[tuple[str, str, str]] = set()
@@ -44,8 +44,8 @@ class Runner:
             for turn in range(self._results.effort.rounds):
                 for measure in self._measures:
                     self._measure(turn, measure)
-                self._results.minutes = (time.monotonic() - start) / 60
-                self._after_round(self._results)
+                    self._results.minutes = (time.monotonic() - start) / 60
+                    self._keep(self._results)
         finally:
             processes.end_descendants()
 

@@ -6,16 +6,26 @@ from collections.abc import Iterator
 
 from benches.suite import contestants, measures, wording
 from benches.suite.measures.base import Figure, Measure, Table
-from benches.suite.results import Results
+from benches.suite.results import Outcome, Results
 
 Rows = list[list[str]]
 
 
-def markdown(rows: Rows) -> str:
-    """Rows, the first of which is the heading, as a table that also reads well as it is."""
+def of_figures(rows: Rows) -> str:
+    """Rows, the first of which is the heading, as a Markdown table of numbers."""
+    return _markdown(rows, ":")
+
+
+def of_words(rows: Rows) -> str:
+    """The same, for words: aligned at the left."""
+    return _markdown(rows, "-")
+
+
+def _markdown(rows: Rows, mark: str) -> str:
+    """A table that also reads well as it is."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
-    marks = ["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]
+    marks = ["-" * (widths[0] + 2), *("-" * (width + 1) + mark for width in widths[1:])]
     return "\n".join([lines[0], "|" + "|".join(marks) + "|", *lines[1:]])
 
 
@@ -43,20 +53,21 @@ def measured(results: Results, measure: Measure) -> list[str]:
 
 def notes(results: Results, measure: Measure) -> list[str]:
     """Why there are cells without a figure, or with figures of fewer rounds."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, list[str]]] = {}
     for contestant in measured(results, measure):
         title = contestants.load(contestant).title
         for key, figure in measure.figures().items():
-            outcome = results.outcomes[measure.key][contestant].get(key)
-            if outcome is None:
-                continue
+            outcome = results.outcomes[measure.key][contestant].get(key, Outcome())
             name = figure.label if len(measure.tables) == 1 else key
             for failure in dict.fromkeys(outcome.failures):
-                some = " in some rounds" if outcome.values else ""
-                reasons.setdefault(f"{title} fails{some}: `{failure}`", []).append(name)
-            if outcome.skipped:
-                reasons.setdefault(f"{title}: {outcome.skipped}", []).append(name)
-    return [f"{reason} ({', '.join(names)})" for reason, names in reasons.items()]
+                some = "fails in some rounds" if outcome.values else "fails"
+                reasons.setdefault(f"{some}, `{failure}`", {}).setdefault(title, []).append(name)
+            if outcome.skipped and not outcome.values:
+                reasons.setdefault(outcome.skipped, {}).setdefault(title, []).append(name)
+    return [
+        f"{reason}: " + "; ".join(f"{title} ({', '.join(names)})" for title, names in who.items())
+        for reason, who in reasons.items()
+    ]
 
 
 def best_peer(results: Results, measure: Measure, figure: Figure) -> tuple[str, float] | None:

@@ -25,7 +25,10 @@ def affordable(effort: Effort, batch: Callable[[int], object], most: int | None 
     Tries with more and more, until it is the jobs that take the time and not the call.
     """
     most = min(most or effort.jobs, effort.jobs)
-    count, fewer, took_before = 10, 0, 0.0
+    fewer, count = 10, 40
+    took_before = seconds(partial(batch, fewer))
+    if took_before > effort.seconds:
+        return fewer
     while True:
         took = seconds(partial(batch, count))
         long_enough = took > effort.seconds / 8 and took > 2 * took_before

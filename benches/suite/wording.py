@@ -16,6 +16,12 @@ def number(value: float) -> str:
     return f"{rounded:,.{max(0, min(digits, 6))}f}"
 
 
+def round_number(value: float) -> str:
+    """The same, without zeros at its end: 10 and not 10.0."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def outcome(found: Outcome) -> str:
     """The median, and the least and the greatest of the rounds."""
     median = found.median
