@@ -35,8 +35,19 @@ pub(crate) enum HeldState {
     Recalling,
     /// Asked back, to be cancelled.
     Cancelling,
+    /// Asked back, to be cancelled if it has not begun.
+    Withdrawing,
     /// Known to run, because it could not be taken back.
     Started,
+    /// Known to run, and not to be run again.
+    Withdrawn,
+}
+
+impl HeldState {
+    /// Whether an answer is to come.
+    pub(crate) fn is_asked_back(self) -> bool {
+        matches!(self, Self::Recalling | Self::Cancelling | Self::Withdrawing)
+    }
 }
 
 /// A job that an executor holds.

@@ -48,6 +48,7 @@
 #![forbid(unsafe_code)]
 
 mod buckets;
+mod cancel;
 mod config;
 mod effect;
 mod estimate;

@@ -99,7 +99,10 @@ impl<J> Scheduler<J> {
         if held.state == HeldState::Recalling {
             self.recalls.pending -= 1;
         }
-        if held.state == HeldState::Cancelling {
+        if matches!(
+            held.state,
+            HeldState::Cancelling | HeldState::Withdrawing | HeldState::Withdrawn
+        ) {
             self.end(held.job, Ending::Cancelled);
             return;
         }
@@ -180,13 +183,15 @@ impl<J> Scheduler<J> {
         let mut cancelled = Vec::new();
         for place in (0..entry.held().len()).rev() {
             match entry.held()[place].state {
-                HeldState::Cancelling => cancelled.extend(entry.remove(place)),
+                HeldState::Cancelling | HeldState::Withdrawing => {
+                    cancelled.extend(entry.remove(place));
+                }
                 HeldState::Recalling => {
                     // Nobody is left to answer.
                     entry.mark(place, HeldState::Sent);
                     self.recalls.pending -= 1;
                 }
-                HeldState::Sent | HeldState::Started => {}
+                HeldState::Sent | HeldState::Started | HeldState::Withdrawn => {}
             }
         }
         for held in cancelled.into_iter().rev() {

@@ -147,7 +147,7 @@ impl<J> Scheduler<J> {
                 holder.mark(place, HeldState::Started);
                 self.recalls.pending -= 1;
             }
-            (HeldState::Cancelling, true) => {
+            (HeldState::Cancelling | HeldState::Withdrawing, true) => {
                 holder.take_back(place);
                 self.end(job, Ending::Cancelled);
             }
@@ -156,7 +156,10 @@ impl<J> Scheduler<J> {
                 self.end(job, Ending::Cancelled);
                 self.kill(slot);
             }
-            (HeldState::Sent | HeldState::Started, _) => return,
+            (HeldState::Withdrawing, false) => {
+                holder.mark(place, HeldState::Withdrawn);
+            }
+            (HeldState::Sent | HeldState::Started | HeldState::Withdrawn, _) => return,
         }
         self.doubt_effects();
         self.settle(slot);

@@ -95,56 +95,6 @@ impl<J> Scheduler<J> {
         Ok(job)
     }
 
-    /// Ends a job as [`Ending::Cancelled`], wherever it is.
-    ///
-    /// A queued job ends at once. One that was sent is asked back; if it has been
-    /// started, its executor is killed and replaced, at no other job's charge. False
-    /// if the job is not live. After true it may still finish in the regular way, if
-    /// it does so before the executor's answer.
-    pub fn cancel(&mut self, job: JobId, now: Time) -> bool {
-        self.see(now);
-        let Some(slot) = self.jobs.get(job).map(|entry| entry.executor) else {
-            return false;
-        };
-        if slot == QUEUED {
-            self.end(job, Ending::Cancelled);
-            let jobs = &self.jobs;
-            self.queue.remove(job, |job| jobs.contains(job));
-            // It may have held up what waits behind it.
-            self.pump();
-            return true;
-        }
-        self.cancel_sent(slot, job);
-        self.doubt_effects();
-        self.pump();
-        true
-    }
-
-    fn cancel_sent(&mut self, slot: u32, job: JobId) {
-        let Some(executor) = self.executors.get_mut(slot) else {
-            return;
-        };
-        let Some(place) = executor.position(job) else {
-            return;
-        };
-        let state = executor.held()[place].state;
-        if executor.state == ExecutorState::Killing || state == HeldState::Started {
-            executor.remove(place);
-            self.end(job, Ending::Cancelled);
-            self.kill(slot);
-            return;
-        }
-        executor.mark(place, HeldState::Cancelling);
-        let executor = executor.id;
-        match state {
-            HeldState::Sent => self.effects.push_back(Effect::Recall { executor, job }),
-            // Asked already; it will not come back to run elsewhere.
-            HeldState::Recalling => self.recalls.pending -= 1,
-            HeldState::Cancelling | HeldState::Started => {}
-        }
-        self.settle(slot);
-    }
-
     /// A job has ended with a result or an exception; `run_time` is how long it ran.
     ///
     /// Gives back what was submitted with it. `None` if the executor does not hold
@@ -286,9 +236,7 @@ impl<J> Scheduler<J> {
                 let held = holder
                     .position(job)
                     .and_then(|place| holder.held().get(place));
-                held.is_some_and(|held| {
-                    matches!(held.state, HeldState::Recalling | HeldState::Cancelling)
-                })
+                held.is_some_and(|held| held.state.is_asked_back())
             }),
             _ => true,
         }

@@ -125,9 +125,11 @@ impl<J> Scheduler<J> {
         let executor = holder.id;
         let held = holder.held().get(holder.position(job)?)?;
         Some(match held.state {
-            HeldState::Sent | HeldState::Started => JobState::Sent { executor },
+            HeldState::Sent | HeldState::Started | HeldState::Withdrawn => {
+                JobState::Sent { executor }
+            }
             HeldState::Recalling => JobState::Recalling { executor },
-            HeldState::Cancelling => JobState::Cancelling { executor },
+            HeldState::Cancelling | HeldState::Withdrawing => JobState::Cancelling { executor },
         })
     }
 

@@ -113,6 +113,26 @@ fn results_come_back_to_their_jobs() {
 }
 
 #[test]
+fn jobs_that_have_not_begun_can_be_withdrawn() {
+    let bench = Bench::new(0);
+    let kept = bench.submit(number(1));
+    let group = Arc::new(Group::within(bench.engine.all_jobs()));
+    let function = &bench.function;
+    let dropped = bench
+        .engine
+        .submit(function, number(2).into(), &group, false)
+        .unwrap();
+    bench.engine.withdraw(&group);
+    let failure = dropped.outcome().and_then(Outcome::failure);
+    assert!(matches!(failure, Some(JobFailure::Cancelled)));
+    bench.engine.resize(1).unwrap();
+    assert_eq!(value(&kept), number(1));
+    bench.engine.withdraw(&bench.group);
+    assert_eq!(value(&kept), number(1));
+    assert_eq!(bench.engine.all_jobs().pending(), 0);
+}
+
+#[test]
 fn payloads_far_larger_than_the_ring_cross_both_ways() {
     let bench = Bench::new(1);
     let big: Vec<u8> = (0..=250u8).cycle().take(9 << 20).collect();

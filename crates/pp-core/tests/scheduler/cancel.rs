@@ -186,6 +186,53 @@ fn a_cancelled_job_does_not_use_up_a_fresh_process() {
 }
 
 #[test]
+fn what_has_not_begun_can_be_withdrawn() {
+    let (mut env, workers) = Env::ready(1);
+    env.measure(F, us(5));
+    let jobs = env.submit_many(F, 300);
+    env.begin(workers[0]);
+    assert!(env.withdraw(jobs[1]), "it was sent ahead");
+    assert!(env.withdraw(jobs[299]), "it is queued");
+    assert_eq!(env.ending(jobs[1]), Some(Ending::Cancelled));
+    assert_eq!(env.ending(jobs[299]), Some(Ending::Cancelled));
+    assert_eq!(env.workers[&workers[0]].phase, Phase::Ready);
+}
+
+#[test]
+fn a_job_that_runs_goes_on_when_it_is_withdrawn() {
+    let (mut env, workers) = Env::ready(1);
+    let jobs = env.submit_many(F, 2);
+    env.begin(workers[0]);
+    assert!(env.withdraw(jobs[0]) && env.withdraw(jobs[0]));
+    assert_eq!(env.held(workers[0])[0], jobs[0]);
+    assert_eq!(env.workers[&workers[0]].phase, Phase::Ready);
+    assert_eq!(env.run(workers[0], ms(1)), jobs[0]);
+    assert_eq!(env.held(workers[0]), [jobs[1]]);
+    assert!(!env.withdraw(jobs[0]), "it has ended");
+}
+
+#[test]
+fn a_withdrawn_job_is_not_run_again_when_its_executor_dies() {
+    let (mut env, workers) = Env::ready(1);
+    let job = env.submit(F);
+    env.begin(workers[0]);
+    env.withdraw(job);
+    env.die(workers[0]);
+    assert_eq!(env.ending(job), Some(Ending::Cancelled));
+}
+
+#[test]
+fn a_withdrawn_job_that_runs_can_still_be_cancelled() {
+    let (mut env, workers) = Env::ready(1);
+    let job = env.submit(F);
+    env.begin(workers[0]);
+    env.withdraw(job);
+    env.cancel(job);
+    assert_eq!(env.ending(job), Some(Ending::Cancelled));
+    assert_eq!(env.in_phase(Phase::Dying), workers);
+}
+
+#[test]
 fn unknown_jobs_cannot_be_cancelled() {
     let (mut env, _) = Env::ready(1);
     assert!(!env.cancel(JobId::from_u64(12)));

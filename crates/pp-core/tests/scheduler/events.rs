@@ -93,6 +93,19 @@ impl Env {
         accepted
     }
 
+    /// Cancels a job if it has not begun.
+    pub(crate) fn withdraw(&mut self, job: JobId) -> bool {
+        let entry = self.jobs.get_mut(&job);
+        let is_live = entry.is_some();
+        if let Some(entry) = entry {
+            entry.cancelled = true;
+        }
+        let accepted = self.scheduler.withdraw(job, self.now);
+        assert!(accepted == is_live || self.is_late, "withdrawing {job}");
+        self.absorb();
+        accepted
+    }
+
     /// The executor answers what it was asked to give back, truly.
     pub(crate) fn answer(&mut self, executor: ExecutorId) {
         while let Some(&job) = self

@@ -34,6 +34,7 @@ pub(crate) enum Op {
     Exit(u8),
     Resize(u8),
     Cancel(u16),
+    Withdraw(u16),
     Answer(u8),
     Credit {
         worker: u8,
@@ -72,7 +73,8 @@ impl Op {
             },
             194..201 => Self::Exit(worker),
             201..205 => Self::Resize(worker),
-            205..213 => Self::Cancel(job),
+            205..210 => Self::Cancel(job),
+            210..213 => Self::Withdraw(job),
             213..227 => Self::Answer(worker),
             227..231 => Self::Credit { worker, credit },
             231..240 => Self::Advance(number),
@@ -171,7 +173,16 @@ impl Env {
                     self.resize(u32::from(workers % 6));
                 }
             }
-            Op::Cancel(job) => self.cancel_some(usize::from(job)),
+            Op::Cancel(job) => {
+                if let Some(job) = self.any_job(usize::from(job)) {
+                    self.cancel(job);
+                }
+            }
+            Op::Withdraw(job) => {
+                if let Some(job) = self.any_job(usize::from(job)) {
+                    self.withdraw(job);
+                }
+            }
             Op::Answer(worker) => {
                 if let Some(executor) = choose(&self.being_asked(), usize::from(worker)) {
                     self.answer(executor);
@@ -202,8 +213,8 @@ impl Env {
         }
     }
 
-    /// Cancels any job, or one that runs, or one that has ended.
-    fn cancel_some(&mut self, number: usize) {
+    /// Any job, or one that runs, or one that has ended.
+    fn any_job(&self, number: usize) -> Option<JobId> {
         let mut jobs: Vec<_> = match number % 3 {
             0 => self.jobs.keys().copied().collect(),
             1 => self
@@ -217,9 +228,7 @@ impl Env {
             }
         };
         jobs.extend(self.ended.keys().next_back());
-        if let Some(job) = choose(&jobs, number / 3) {
-            self.cancel(job);
-        }
+        choose(&jobs, number / 3)
     }
 
     fn die_somehow(&mut self, worker: u8, begin: bool) {

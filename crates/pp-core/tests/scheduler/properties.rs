@@ -18,6 +18,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => any::<u8>().prop_map(Op::Exit),
         2 => any::<u8>().prop_map(Op::Resize),
         3 => any::<u16>().prop_map(Op::Cancel),
+        2 => any::<u16>().prop_map(Op::Withdraw),
         4 => any::<u8>().prop_map(Op::Answer),
         1 => any::<(u8, u8)>().prop_map(|(worker, credit)| Op::Credit { worker, credit }),
         4 => any::<u32>().prop_map(Op::Advance),

@@ -21,6 +21,8 @@ pub struct Group {
     /// The group of all jobs, which each other group reports to.
     all: Option<Arc<Group>>,
     lock: Mutex<()>,
+    /// How many of them wait for a number of jobs, and not for all.
+    counting: AtomicUsize,
     changed: Condvar,
 }
 
@@ -53,19 +55,32 @@ impl Group {
 
     /// Blocks until no job is pending or `patience` is over; whether none is.
     pub fn wait(&self, patience: Duration) -> bool {
+        self.wait_for_count(1, patience)
+    }
+
+    /// Blocks until fewer than `count` jobs are pending or `patience` is over; whether
+    /// that is so.
+    pub fn wait_below(&self, count: usize, patience: Duration) -> bool {
+        self.counting.fetch_add(1, Ordering::SeqCst);
+        let reached = self.wait_for_count(count, patience);
+        self.counting.fetch_sub(1, Ordering::SeqCst);
+        reached
+    }
+
+    fn wait_for_count(&self, count: usize, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let mut guard = self.lock.lock();
         // Either the end of the last job sees this, or `pending` sees that end.
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut is_empty = self.pending() == 0;
+        let mut is_reached = self.pending() < count;
         let mut is_late = false;
-        while !is_empty && !is_late {
+        while !is_reached && !is_late {
             (guard, is_late) = self.changed.wait_until(guard, deadline);
-            is_empty = self.pending() == 0;
+            is_reached = self.pending() < count;
         }
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         drop(guard);
-        is_empty
+        is_reached
     }
 
     pub(super) fn job_submitted(&self) {
@@ -80,7 +95,9 @@ impl Group {
             self.aborted.store(true, Ordering::Release);
         }
         self.ended.0.fetch_add(1, Ordering::SeqCst);
-        if self.waiting.load(Ordering::SeqCst) > 0 && self.pending() == 0 {
+        if self.waiting.load(Ordering::SeqCst) > 0
+            && (self.counting.load(Ordering::SeqCst) > 0 || self.pending() == 0)
+        {
             // Taking the lock orders this after a waiter's look at the count.
             drop(self.lock.lock());
             self.changed.notify_all();
@@ -113,6 +130,23 @@ mod tests {
         two.job_ended(true);
         assert!(two.wait(LONG) && all.wait(LONG));
         assert!(two.aborted() && all.aborted() && !one.aborted());
+    }
+
+    #[test]
+    fn a_waiter_may_ask_for_less_than_all_ends() {
+        let group = Arc::new(Group::default());
+        for _ in 0..3 {
+            group.job_submitted();
+        }
+        assert!(group.wait_below(4, LONG));
+        assert!(!group.wait_below(3, SHORT));
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| group.wait_below(2, LONG));
+            group.job_ended(false);
+            group.job_ended(false);
+            assert!(waiter.join().unwrap());
+        });
+        assert_eq!(group.pending(), 1);
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Job {
         self.pending.lock().args.clone()
     }
 
+    /// How many bytes the arguments are; 0 once the job has ended.
+    pub fn args_len(&self) -> usize {
+        self.pending.lock().args.len()
+    }
+
     /// Ends the job and wakes who waits for it. Only the first call counts.
     pub(super) fn end(&self, outcome: Outcome) {
         let aborted = matches!(

@@ -122,6 +122,20 @@ impl Engine {
         Ok(job)
     }
 
+    /// Ends those jobs of `group` that have not begun, as cancelled. Those that have go
+    /// on.
+    pub fn withdraw(&self, group: &Arc<Group>) {
+        if self.check_process().is_err() || group.pending() == 0 {
+            return;
+        }
+        let mut state = self.shared.lock();
+        self.shared.unpack(&mut state);
+        let now = state.now();
+        let is_meant = |job: &Arc<Job>| Arc::ptr_eq(job.group(), group);
+        state.scheduler.withdraw_all(is_meant, now);
+        self.shared.settle(&mut state);
+    }
+
     /// Waits until `job` has ended or `patience` is over; whether it has ended. May
     /// take in results of other jobs meanwhile.
     pub fn wait_for(&self, job: &Job, patience: Duration) -> bool {

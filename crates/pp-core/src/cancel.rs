@@ -1,0 +1,92 @@
+//! Cancelling jobs, with or without regard for what has begun.
+
+use crate::effect::{Effect, Ending};
+use crate::executor::{ExecutorState, HeldState};
+use crate::job::QUEUED;
+use crate::time::Time;
+use crate::{JobId, Scheduler};
+
+impl<J> Scheduler<J> {
+    /// Ends a job as [`Ending::Cancelled`], wherever it is.
+    ///
+    /// A queued job ends at once. One that was sent is asked back; if it has been
+    /// started, its executor is killed and replaced, at no other job's charge. False
+    /// if the job is not live. After true it may still finish in the regular way, if
+    /// it does so before the executor's answer.
+    pub fn cancel(&mut self, job: JobId, now: Time) -> bool {
+        self.call_off(job, HeldState::Cancelling, now)
+    }
+
+    /// Ends a job as [`Ending::Cancelled`], unless it has begun: then it goes on, to
+    /// its own end or to that of its executor. False if the job is not live.
+    pub fn withdraw(&mut self, job: JobId, now: Time) -> bool {
+        self.call_off(job, HeldState::Withdrawing, now)
+    }
+
+    /// Withdraws all jobs whose data `is_meant`.
+    ///
+    /// Looks at every live job.
+    pub fn withdraw_all(&mut self, is_meant: impl Fn(&J) -> bool, now: Time) {
+        let meant: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|(_, entry)| is_meant(&entry.data))
+            .map(|(job, _)| job)
+            .collect();
+        for job in meant {
+            self.withdraw(job, now);
+        }
+    }
+
+    /// `manner`: what becomes of the job if an executor holds it.
+    fn call_off(&mut self, job: JobId, manner: HeldState, now: Time) -> bool {
+        self.see(now);
+        let Some(slot) = self.jobs.get(job).map(|entry| entry.executor) else {
+            return false;
+        };
+        if slot == QUEUED {
+            self.end(job, Ending::Cancelled);
+            let jobs = &self.jobs;
+            self.queue.remove(job, |job| jobs.contains(job));
+            // It may have held up what waits behind it.
+            self.pump();
+            return true;
+        }
+        self.call_off_sent(slot, job, manner);
+        self.doubt_effects();
+        self.pump();
+        true
+    }
+
+    fn call_off_sent(&mut self, slot: u32, job: JobId, manner: HeldState) {
+        let Some(executor) = self.executors.get_mut(slot) else {
+            return;
+        };
+        let Some(place) = executor.position(job) else {
+            return;
+        };
+        let state = executor.held()[place].state;
+        let runs = matches!(state, HeldState::Started | HeldState::Withdrawn);
+        if manner == HeldState::Withdrawing && (runs || state == HeldState::Cancelling) {
+            if runs {
+                executor.mark(place, HeldState::Withdrawn);
+            }
+            return;
+        }
+        if executor.state == ExecutorState::Killing || runs {
+            executor.remove(place);
+            self.end(job, Ending::Cancelled);
+            self.kill(slot);
+            return;
+        }
+        executor.mark(place, manner);
+        let executor = executor.id;
+        match state {
+            HeldState::Sent => self.effects.push_back(Effect::Recall { executor, job }),
+            // Asked already; it will not come back to run elsewhere.
+            HeldState::Recalling => self.recalls.pending -= 1,
+            _ => {}
+        }
+        self.settle(slot);
+    }
+}
