@@ -91,6 +91,13 @@ def test_quicksort() -> None:
     assert printed.endswith("all there and in order: True\n")
 
 
+def test_map() -> None:
+    printed = example("map")
+    assert "9592 primes below 100000\n" in printed
+    assert "more than 300 steps: 26623, 307 steps\n" in printed
+    assert printed.endswith("shares: [2.0, ZeroDivisionError('division by zero'), 4.0]\n")
+
+
 def test_template() -> None:
     printed = example("template")
     assert "from  60001 to  80000:  77031 takes 350 steps\n" in printed

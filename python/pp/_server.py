@@ -18,6 +18,7 @@ from pp import _core, _logging, _outcome, _processes
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Submitter
 from pp._errors import DestroyedServerError
+from pp._map.face import MapsItems
 from pp._serialize.functions import FunctionPacker, PackedFunction
 from pp._serialize.values import dumps_args
 from pp._version import version
@@ -59,7 +60,7 @@ class Statistics:
         return f"Statistics(ncpus={self.ncpus}, time={self.time}, njobs={self.njobs})"
 
 
-class Server(Submitter):
+class Server(Submitter, MapsItems):
     """Runs jobs in worker processes.
 
     Args:

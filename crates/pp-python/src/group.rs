@@ -38,6 +38,25 @@ impl Group {
         self.inner.pending()
     }
 
+    /// Ends those of its jobs that have not begun. Nobody is to ask for their results.
+    fn withdraw(&self, py: Python<'_>) {
+        py.detach(|| self.home.engine.withdraw(&self.inner));
+    }
+
+    /// Blocks until fewer than `count` of its jobs are pending, or `timeout` seconds
+    /// are over; whether that is so.
+    #[pyo3(signature = (count, timeout))]
+    fn wait_below(&self, py: Python<'_>, count: usize, timeout: Option<f64>) -> PyResult<bool> {
+        if self.inner.pending() < count {
+            return Ok(true);
+        }
+        // One too long to tell is none.
+        let timeout = timeout.and_then(|t| Duration::try_from_secs_f64(t.max(0.0)).ok());
+        wait_with_signals(py, timeout, |patience| {
+            self.inner.wait_below(count, patience)
+        })
+    }
+
     /// Blocks until none of its jobs is pending. Raises `DestroyedServerError` if
     /// the server was destroyed while some were, also if that was before.
     fn wait(&self, py: Python<'_>) -> PyResult<()> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Report};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule};
 
@@ -113,6 +114,34 @@ impl Job {
         matches!(self.inner.outcome(), Some(Outcome::Value(_)))
     }
 
+    /// How the job ended, which it has: "value", "raised", "failed" or "unreadable"; what
+    /// it returned, or the exception that tells why there is nothing; what it printed;
+    /// and how many bytes long the result was. Prints nothing, raises nothing of the
+    /// job's.
+    fn _report<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(&'static str, Bound<'py, PyAny>, Bound<'py, PyBytes>, usize)> {
+        let outcome = self.ended()?;
+        let report = outcome.report();
+        let (how, value) = match outcome {
+            Outcome::Value(report) => match pickling::loads(py, report.body()) {
+                Ok(value) => ("value", value),
+                Err(error) => ("unreadable", self.unreadable(py, error)?),
+            },
+            Outcome::Failed(_) => ("failed", exception_of(py, outcome)?),
+            _ => ("raised", exception_of(py, outcome)?),
+        };
+        let printed = PyBytes::new(py, report.map_or(&[], Report::output));
+        Ok((how, value, printed, report.map_or(0, |r| r.body().len())))
+    }
+
+    /// How many bytes the arguments are; 0 once the job has ended.
+    #[getter]
+    fn _args_len(&self) -> usize {
+        self.inner.args_len()
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let state = match self.inner.outcome() {
             None => "pending",
@@ -185,10 +214,17 @@ impl Job {
         };
         pickling::loads(py, report.body())
             .map(Bound::unbind)
-            .or_else(|error| {
-                let hook = hooks(py)?.getattr("unreadable_result")?;
-                self.failed(hook.call1((error.into_value(py), self.inner.number()))?)
-            })
+            .or_else(|error| self.failed(self.unreadable(py, error)?))
+    }
+
+    /// The exception for a result that cannot be read.
+    fn unreadable<'py>(&self, py: Python<'py>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+        if !error.is_instance_of::<PyException>(py) {
+            // Ctrl-C is no fault of the result.
+            return Err(error);
+        }
+        let hook = hooks(py)?.getattr("unreadable_result")?;
+        hook.call1((error.into_value(py), self.inner.number()))
     }
 
     /// How the job ended.

@@ -20,6 +20,7 @@ class Form(NamedTuple):
             dictionaries of what the callable is to see, `namespaces` is the list of the
             global namespaces of all functions in the payload.
         payload: the pickled callable.
+        mapped: whether each job calls it with many items: see `pp._map.chunk`.
     """
 
     python: tuple[int, int]
@@ -29,3 +30,4 @@ class Form(NamedTuple):
     reusable: bool
     bundled: bool
     payload: bytes
+    mapped: bool = False

@@ -30,14 +30,16 @@ class PackedFunction:
         handle: for the caller, to keep what belongs to these bytes; None at first.
         guards: while they hold, and `path` is what `sys.path` has, packing the same
             again would give the same; None if that cannot be told.
+        mapped: as `handle`, for these bytes as a function of many items.
         path: the entries of `sys.path`.
     """
 
-    __slots__ = ("__weakref__", "blob", "guards", "handle", "path")
+    __slots__ = ("__weakref__", "blob", "guards", "handle", "mapped", "path")
 
     def __init__(self, blob: bytes) -> None:
         self.blob = blob
         self.handle: Any = None
+        self.mapped: Any = None
         self.guards: Guards | None = None
         self.path: list[str] = []
 

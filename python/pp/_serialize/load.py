@@ -81,6 +81,10 @@ def load_function(blob: bytes) -> LoadedFunction:
         # Importers remember what directories hold; the module may be newer.
         importlib.invalidate_caches()
         target = _load(form)
+    if form.mapped:
+        from pp._map.chunk import run_chunk  # noqa: PLC0415 - many workers never need it
+
+        target = functools.partial(run_chunk, target)
     return LoadedFunction(target, form.reusable)
 
 

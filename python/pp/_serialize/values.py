@@ -53,6 +53,10 @@ def dumps_result(result: object, proto: int = 5) -> bytes:
     try:
         return pickled(result, proto, fill_new_class)
     except Exception as error:
+        from pp._map.chunk import Answer  # noqa: PLC0415 - rare
+
+        if isinstance(result, Answer) and not result.is_checked:
+            return dumps_result(result.without_unserializable(proto), proto)
         from pp._serialize.diagnose import explain_result  # noqa: PLC0415 - rare
 
         raise explain_result(result, error) from error

@@ -1,0 +1,5 @@
+"""`Server.map`: a function over many items, some at a time in one job.
+
+`call` begins one, `run` and `sender` drive it in the client; `inputs`, `sizes` and
+`pieces` are what they cut the input into, and `chunk` is what workers run.
+"""
