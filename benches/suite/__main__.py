@@ -19,6 +19,9 @@ from benches.suite.effort import FULL, QUICK, Effort
 from benches.suite.results import Results
 from benches.suite.runner import Runner
 
+# What was measured so far, beside the results of an earlier run.
+_PART = "results.part.json"
+
 
 def main(arguments: Sequence[str]) -> int:
     """Measures and reports. Returns the exit code for the shell."""
@@ -42,10 +45,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         Runner(results, chosen, measured, keep=lambda r: _keep(r, options.out)).run()
     except KeyboardInterrupt:
-        print("interrupted; what was measured so far:", file=sys.stderr)
+        print(report.terminal(results))
+        if options.out is not None:
+            print(f"interrupted; --again {options.out / _PART} writes the page of what there is")
+        return 130
     print(report.terminal(results))
     if options.out is not None:
         report.write(results, options.out)
+        (options.out / _PART).unlink()
     return 0
 
 
@@ -53,7 +60,7 @@ def _keep(results: Results, directory: Path | None) -> None:
     """Half an hour's work is not to be lost."""
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        results.save(directory / report.RAW)
+        results.save(directory / _PART)
 
 
 def _effort(options: argparse.Namespace) -> Effort:

@@ -65,9 +65,15 @@ def notes(results: Results, measure: Measure) -> list[str]:
             if outcome.skipped and not outcome.values:
                 reasons.setdefault(outcome.skipped, {}).setdefault(title, []).append(name)
     return [
-        f"{reason}: " + "; ".join(f"{title} ({', '.join(names)})" for title, names in who.items())
+        f"{reason}: "
+        + "; ".join(title + _of_several(measure, names) for title, names in who.items())
         for reason, who in reasons.items()
     ]
+
+
+def _of_several(measure: Measure, names: list[str]) -> str:
+    """Which figures, if there are others."""
+    return f" ({', '.join(names)})" if len(measure.figures()) > 1 else ""
 
 
 def best_peer(results: Results, measure: Measure, figure: Figure) -> tuple[str, float] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from time import perf_counter
 
 from benches.suite import jobs
 from benches.suite.effort import Effort
 from benches.suite.measures.base import Figure, Figures, Measure, Step, Table
 from benches.suite.stage import Stage
-from benches.suite.timing import seconds, warm_up
+from benches.suite.timing import warm_up
 
 # With this seed the order of the jobs costs next to nothing: see `greedy`.
 SEED = 1
@@ -54,8 +55,12 @@ def mapped(stage: Stage) -> Figures:
     return {"map": _excess(stage, lambda: stage.contestant.map(jobs.spin, items))}
 
 
-def _excess(stage: Stage, action: Callable[[], object]) -> float:
-    return (seconds(action) / bound(stage.effort) - 1) * 100
+def _excess(stage: Stage, action: Callable[[], list[float]]) -> float:
+    start = perf_counter()
+    results = action()
+    took = perf_counter() - start
+    assert results == lengths(stage.effort)
+    return (took / bound(stage.effort) - 1) * 100
 
 
 MEASURE = Measure(
@@ -65,15 +70,15 @@ MEASURE = Measure(
         f"{COUNT} jobs that are busy for times drawn from a Pareto distribution (shape {SHAPE}, "
         f"seed {SEED}): most are short, few are very long. Shown is by how much the time for all "
         "exceeds the best possible: the larger of the longest job and the sum divided by the "
-        "number of workers. The limit is a scheduler that costs nothing and gives the next job "
-        "in order to the next free worker."
+        "number of workers. What a scheduler that costs nothing would exceed it by, if it gave the "
+        "next job in order to the next free worker, is told at the end, with the machine itself."
     ),
     tables=(
         Table(
             "Jobs of very different lengths",
             (
-                Figure("submit", "submitted one by one", "%", limit="greedy"),
-                Figure("map", "by map", "%", limit="greedy"),
+                Figure("submit", "submitted one by one", "%"),
+                Figure("map", "by map", "%"),
             ),
         ),
     ),
