@@ -116,6 +116,8 @@ def lone(make_server: MakeServer) -> pp.Server:
 def shared(run_environment: Path) -> Iterator[pp.Server]:
     """A server of one worker for all tests of a module that look at results only."""
     with pp.Server(1) as server:
+        # Its worker is there before any test looks what is.
+        assert server.submit(jobs.echo, (1,))() == 1
         yield server
 
 
