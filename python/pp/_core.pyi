@@ -4,6 +4,8 @@ import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar, final
 
+from typing_extensions import disjoint_base
+
 _T = TypeVar("_T")
 
 _T_co = TypeVar("_T_co", covariant=True)
@@ -88,6 +90,7 @@ class KnownFunctions:
     ) -> None: ...
     def forget(self, place: int) -> None: ...
 
+@disjoint_base
 class Submitter:
     """The base of `Server`: takes jobs."""
 

@@ -48,13 +48,17 @@ class Statistics:
         rworker: always None; there for programs written for the classic.
     """
 
-    # No dataclass: `dataclasses` would double the time of `import pp`.
+    # No dataclass: `dataclasses` would add a third to the time of `import pp`.
+    ncpus: int
+    time: float
+    njobs: int
+    rworker: None
 
     def __init__(self, ncpus: int, time: float = 0.0, njobs: int = 0) -> None:
         self.ncpus = ncpus
         self.time = time
         self.njobs = njobs
-        self.rworker: None = None
+        self.rworker = None
 
     def __repr__(self) -> str:
         return f"Statistics(ncpus={self.ncpus}, time={self.time}, njobs={self.njobs})"
