@@ -46,7 +46,14 @@ fn as_executor(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolE
         ToExecutor::More { stream, bytes } => drop(assembler.more(stream, bytes)?),
         ToExecutor::Recall { job } => drop(assembler.discard(Stream::Job(job))),
         ToExecutor::Forget { function } => drop(assembler.discard(Stream::Function(function))),
-        ToExecutor::Ping { .. } | ToExecutor::Shutdown => {}
+        ToExecutor::Carry { segment, body } => begin(assembler, Stream::Segment(segment), body)?,
+        ToExecutor::Drop { segment } => drop(assembler.discard(Stream::Segment(segment))),
+        ToExecutor::Ping { .. }
+        | ToExecutor::Shutdown
+        | ToExecutor::Segment { .. }
+        | ToExecutor::Use { .. }
+        | ToExecutor::Grant { .. }
+        | ToExecutor::Refuse { .. } => {}
     }
     Ok(false)
 }
@@ -69,6 +76,9 @@ fn as_parent(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolErr
         FromExecutor::Ready { .. }
         | FromExecutor::Credit { .. }
         | FromExecutor::Pong { .. }
+        | FromExecutor::Want { .. }
+        | FromExecutor::Place { .. }
+        | FromExecutor::Release { .. }
         | FromExecutor::Fault { .. } => {}
     }
     Ok(false)

@@ -25,6 +25,8 @@ pub enum Stream {
     Function(u64),
     /// The arguments of this job, or its result, by the direction that it travels in.
     Job(u64),
+    /// The content of this segment, where it cannot be shared. Since 1.1.
+    Segment(u64),
 }
 
 impl fmt::Display for Stream {
@@ -33,6 +35,7 @@ impl fmt::Display for Stream {
             Self::Configure => f.write_str("the settings"),
             Self::Function(function) => write!(f, "function {function}"),
             Self::Job(job) => write!(f, "job {job}"),
+            Self::Segment(segment) => write!(f, "segment {segment}"),
         }
     }
 }
@@ -116,6 +119,51 @@ pub enum ToExecutor<'a> {
     },
     /// Finish: what runs may be abandoned, and nothing more is to be sent.
     Shutdown,
+    /// A descriptor waits in the socket beside this link. It is a segment's, a file of
+    /// fixed length that may be mapped. Since 1.1, as all that follow.
+    Segment {
+        /// What it is called. Comes again for a segment that is known if it is to be
+        /// written to.
+        segment: u64,
+        /// Its length in bytes.
+        len: u64,
+        /// The file's number in its file system: no other descriptor is taken for it.
+        inode: u64,
+    },
+    /// The content of a segment that cannot be shared.
+    Carry {
+        /// What it is called.
+        segment: u64,
+        /// What is in it.
+        body: Payload<'a>,
+    },
+    /// The job with this number, which comes next, uses a segment. Sent once for each;
+    /// the arguments refer to them by their order.
+    Use {
+        /// Which job.
+        job: u64,
+        /// A segment that was sent before.
+        segment: u64,
+    },
+    /// The answer to `Want`: the result may be written here.
+    Grant {
+        /// Which job.
+        job: u64,
+        /// A segment that was sent before, at least as long as was asked for.
+        segment: u64,
+        /// How many of its first bytes have memory behind them.
+        warm: u64,
+    },
+    /// The answer to `Want` where there is no room: the result is to come as a payload.
+    Refuse {
+        /// Which job.
+        job: u64,
+    },
+    /// Nothing will name this segment again.
+    Drop {
+        /// Which one.
+        segment: u64,
+    },
 }
 
 /// What an executor says to its parent.
@@ -181,6 +229,31 @@ pub enum FromExecutor<'a> {
     Fault {
         /// Why, for the reader of a log; at most [`FAULT_MAX`] bytes.
         text: &'a str,
+    },
+    /// A segment is wanted for a result; the answer is `Grant` or `Refuse`. Since 1.1,
+    /// as all that follow.
+    Want {
+        /// Whose result.
+        job: u64,
+        /// How many bytes.
+        len: u64,
+    },
+    /// The result of this job, which comes next, lies in a segment, or part of it does.
+    /// Sent once for each; the result refers to them by their order.
+    Place {
+        /// Whose result.
+        job: u64,
+        /// A segment that was granted for it, or that this executor still uses.
+        segment: u64,
+    },
+    /// A segment is not looked at any more by jobs that it was sent for.
+    Release {
+        /// Which one.
+        segment: u64,
+        /// How many of its uses and grants have ended.
+        uses: u64,
+        /// Whether nobody else can look at it: this process had no child meanwhile.
+        reusable: bool,
     },
 }
 
@@ -259,6 +332,12 @@ impl<'a> Message<'a> for ToExecutor<'a> {
         "Forget",
         "Ping",
         "Shutdown",
+        "Segment",
+        "Carry",
+        "Use",
+        "Grant",
+        "Refuse",
+        "Drop",
     ];
 
     #[inline]
@@ -273,6 +352,12 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             Self::Forget { .. } => 6,
             Self::Ping { .. } => 7,
             Self::Shutdown => 8,
+            Self::Segment { .. } => 9,
+            Self::Carry { .. } => 10,
+            Self::Use { .. } => 11,
+            Self::Grant { .. } => 12,
+            Self::Refuse { .. } => 13,
+            Self::Drop { .. } => 14,
         }
     }
 
@@ -280,7 +365,7 @@ impl<'a> Message<'a> for ToExecutor<'a> {
     fn bulk(&self) -> usize {
         match self {
             Self::Configure { settings } => settings.head().len(),
-            Self::Function { body, .. } => body.head().len(),
+            Self::Function { body, .. } | Self::Carry { body, .. } => body.head().len(),
             Self::Job { args, .. } => args.head().len(),
             Self::More { bytes, .. } => bytes.len(),
             _ => 0,
@@ -291,7 +376,7 @@ impl<'a> Message<'a> for ToExecutor<'a> {
     fn check(&self) -> Result<(), Violation> {
         match self {
             Self::Configure { settings } => settings.check(),
-            Self::Function { body, .. } => body.check(),
+            Self::Function { body, .. } | Self::Carry { body, .. } => body.check(),
             Self::Job { args, .. } => args.check(),
             Self::More { stream, bytes } => check_more(*stream, bytes),
             _ => Ok(()),
@@ -302,7 +387,8 @@ impl<'a> Message<'a> for ToExecutor<'a> {
 impl<'a> Message<'a> for FromExecutor<'a> {
     const SENDER: &'static str = "executor";
     const NAMES: &'static [&'static str] = &[
-        "Hello", "Ready", "Credit", "Result", "More", "Recalled", "Pong", "Fault",
+        "Hello", "Ready", "Credit", "Result", "More", "Recalled", "Pong", "Fault", "Want", "Place",
+        "Release",
     ];
 
     #[inline]
@@ -316,6 +402,9 @@ impl<'a> Message<'a> for FromExecutor<'a> {
             Self::Recalled { .. } => 5,
             Self::Pong { .. } => 6,
             Self::Fault { .. } => 7,
+            Self::Want { .. } => 8,
+            Self::Place { .. } => 9,
+            Self::Release { .. } => 10,
         }
     }
 

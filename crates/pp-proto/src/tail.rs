@@ -135,11 +135,12 @@ mod tests {
     use super::*;
     use crate::message::{FromExecutor, ToExecutor};
 
-    const STREAMS: [Stream; 4] = [
+    const STREAMS: [Stream; 5] = [
         Stream::Configure,
         Stream::Function(0),
         Stream::Function(u64::MAX),
         Stream::Job(u64::MAX),
+        Stream::Segment(u64::MAX),
     ];
 
     #[test]

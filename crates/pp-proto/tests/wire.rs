@@ -76,6 +76,27 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
         ToExecutor::Forget { function: 3 },
         ToExecutor::Ping { nonce: 4 },
         ToExecutor::Shutdown,
+        ToExecutor::Segment {
+            segment: 5,
+            len: 1 << 20,
+            inode: 300,
+        },
+        ToExecutor::Carry {
+            segment: 5,
+            body: part,
+        },
+        ToExecutor::More {
+            stream: Stream::Segment(5),
+            bytes: b"seg",
+        },
+        ToExecutor::Use { job: 1, segment: 5 },
+        ToExecutor::Grant {
+            job: 1,
+            segment: 300,
+            warm: 70_000,
+        },
+        ToExecutor::Refuse { job: 1 },
+        ToExecutor::Drop { segment: 5 },
     ]
 }
 
@@ -115,6 +136,16 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
         },
         FromExecutor::Pong { nonce: 4 },
         FromExecutor::Fault { text: "why" },
+        FromExecutor::Want {
+            job: 1,
+            len: 70_000,
+        },
+        FromExecutor::Place { job: 1, segment: 5 },
+        FromExecutor::Release {
+            segment: 5,
+            uses: 2,
+            reusable: true,
+        },
     ]);
     messages
 }

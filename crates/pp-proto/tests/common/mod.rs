@@ -7,8 +7,8 @@ use pp_proto::{FromExecutor, Payload, Status, Stream, ToExecutor, Version};
 use proptest::prelude::*;
 
 /// Kinds of messages to an executor, and from one.
-pub(crate) const TO_KINDS: usize = 9;
-pub(crate) const FROM_KINDS: usize = 8;
+pub(crate) const TO_KINDS: usize = 15;
+pub(crate) const FROM_KINDS: usize = 11;
 
 /// Values that any message can be made of.
 #[derive(Debug, Clone)]
@@ -50,7 +50,27 @@ impl Draft {
             5 => ToExecutor::Recall { job: first },
             6 => ToExecutor::Forget { function: first },
             7 => ToExecutor::Ping { nonce: first },
-            _ => ToExecutor::Shutdown,
+            8 => ToExecutor::Shutdown,
+            9 => ToExecutor::Segment {
+                segment: first,
+                len: second,
+                inode: third,
+            },
+            10 => ToExecutor::Carry {
+                segment: first,
+                body: self.payload(),
+            },
+            11 => ToExecutor::Use {
+                job: first,
+                segment: second,
+            },
+            12 => ToExecutor::Grant {
+                job: first,
+                segment: second,
+                warm: third,
+            },
+            13 => ToExecutor::Refuse { job: first },
+            _ => ToExecutor::Drop { segment: first },
         }
     }
 
@@ -80,7 +100,17 @@ impl Draft {
             },
             5 => FromExecutor::Recalled { job, recalled },
             6 => FromExecutor::Pong { nonce: job },
-            _ => FromExecutor::fault(&self.text),
+            7 => FromExecutor::fault(&self.text),
+            8 => FromExecutor::Want { job, len: run_ns },
+            9 => FromExecutor::Place {
+                job,
+                segment: run_ns,
+            },
+            _ => FromExecutor::Release {
+                segment: job,
+                uses: run_ns,
+                reusable: recalled,
+            },
         }
     }
 
@@ -111,10 +141,11 @@ impl Draft {
     }
 
     fn stream(&self) -> Stream {
-        match self.small.1 % 3 {
+        match self.small.1 % 4 {
             0 => Stream::Configure,
             1 => Stream::Function(self.numbers[0]),
-            _ => Stream::Job(self.numbers[0]),
+            2 => Stream::Job(self.numbers[0]),
+            _ => Stream::Segment(self.numbers[0]),
         }
     }
 
