@@ -9,7 +9,7 @@ A `Server` runs jobs in worker processes. `Server.submit` returns a `Job`; calli
 the job waits for its result. What a job raises, `job()` raises.
 """
 
-from pp._core import Job
+from pp._core import Job, Ref
 from pp._errors import (
     DestroyedServerError,
     JobError,
@@ -29,6 +29,7 @@ __all__ = [
     "Job",
     "JobError",
     "PPError",
+    "Ref",
     "SerializationError",
     "Server",
     "Statistics",

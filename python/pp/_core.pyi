@@ -2,9 +2,12 @@
 
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Generic, Self, TypeVar, final
+from pickle import PickleBuffer
+from typing import Any, Generic, Self, SupportsIndex, TypeVar, final
 
 from typing_extensions import disjoint_base
+
+from pp._serialize.values import BufferCollector
 
 _T = TypeVar("_T")
 
@@ -17,6 +20,7 @@ __all__ = [
     "Guards",
     "Job",
     "KnownFunctions",
+    "Ref",
     "Submitter",
     "WorkerSession",
     "__version__",
@@ -26,6 +30,7 @@ __all__ = [
     "before_fork",
     "close_log",
     "next_log",
+    "resolve_ref",
     "set_log_level",
     "start_log",
     "undertake",
@@ -138,11 +143,15 @@ class Engine:
         env: list[tuple[str, str]],
         settings: bytes,
         *,
-        dumps: Callable[[tuple[Any, ...], int, str | None], bytes],
+        dumps: Callable[
+            [tuple[Any, ...], int, str | None, Callable[[PickleBuffer], bool] | None], bytes
+        ],
         on_failure: Callable[[BaseException], BaseException | None],
         protocol: int,
         max_worker_deaths: int,
         max_jobs_per_worker: int | None,
+        shared_memory: int | None,
+        writable_buffers: bool,
     ) -> Engine: ...
     def function(self, blob: bytes, name: str | None) -> Function: ...
     def group(self, name: Any) -> Group: ...
@@ -151,6 +160,7 @@ class Engine:
         self, function: Function, args: tuple[Any, ...], group: Group, callback: bool
     ) -> Job[Any]: ...
     def set_callbacks(self, runner: Any) -> None: ...
+    def put(self, object: Any) -> Ref[Any]: ...
     def resize(self, workers: int) -> None: ...
     def totals(self) -> tuple[int, float]: ...
     def worker_pids(self) -> list[int]: ...
@@ -160,6 +170,18 @@ class Engine:
     def destroyed(self) -> bool: ...
     def check_process(self) -> None: ...
     def destroy(self) -> None: ...
+
+@final
+class Ref(Generic[_T_co]):
+    """Something that was put into a server. Given to a job as an argument, or anywhere
+    within one, it arrives as the object itself."""
+
+    def get(self) -> _T_co: ...
+    @property
+    def size(self) -> int: ...
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]: ...
+    @classmethod
+    def __class_getitem__(cls, key: Any) -> Any: ...
 
 @final
 class WorkerSession:
@@ -172,13 +194,15 @@ class WorkerSession:
         self,
         *,
         load_function: Callable[[bytes], Any],
-        dump_result: Callable[[Any, int], bytes],
+        dump_result: Callable[[Any, int, BufferCollector | None], bytes],
         describe: Callable[[BaseException], bytes],
         output: Any,
         serialization_error: type[BaseException],
         protocol: int,
+        writable_buffers: bool,
     ) -> None: ...
 
+def resolve_ref(slot: int) -> Any: ...
 def undertake() -> bool: ...
 def available_cpus() -> int: ...
 def before_fork() -> None: ...

@@ -17,6 +17,7 @@ __all__ = [
     "print_output",
     "raise_failure",
     "raw_result",
+    "raw_result_of",
     "restore",
     "unreadable_result",
     "worker_died",
@@ -51,7 +52,12 @@ def print_output(output: bytes) -> None:
 
 def raw_result(body: bytes, output: bytes) -> bytes:
     """The classic's raw result: the pickled pair of result and output."""
-    return pickle.dumps((loads(body), output.decode("utf-8", "surrogatepass")))
+    return raw_result_of(loads(body), output)
+
+
+def raw_result_of(result: object, output: bytes) -> bytes:
+    """As `raw_result`, for a result that was read already."""
+    return pickle.dumps((result, output.decode("utf-8", "surrogatepass")))
 
 
 def raise_failure(error: BaseException) -> BaseException | None:

@@ -78,12 +78,13 @@ def environment(workers: int) -> list[tuple[str, str]]:
     return [(name, threads) for name in _THREAD_VARIABLES if name not in os.environ]
 
 
-def settings(proto: int) -> bytes:
+def settings(proto: int, writable_buffers: bool) -> bytes:
     """What a worker needs to know before its first job."""
     return pickle.dumps(
         {
             "path": [entry for entry in sys.path if isinstance(entry, str)],
             "argv": [str(word) for word in getattr(sys, "argv", [""])],
             "proto": proto,
+            "writable_buffers": writable_buffers,
         }
     )

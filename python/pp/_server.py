@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from pp import _core, _logging, _outcome, _processes
 from pp._callbacks import Callback, CallbackRunner
-from pp._core import Engine, Function, Group, Job, KnownFunctions, Submitter
+from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter
 from pp._errors import DestroyedServerError
 from pp._map.face import MapsItems
 from pp._serialize.functions import FunctionPacker, PackedFunction
@@ -84,6 +84,11 @@ class Server(Submitter, MapsItems):
             `WorkerDied`. Default 3.
         max_jobs_per_worker: a worker is replaced after this many jobs; None for
             never. `restart=True` means 1.
+        shared_memory: the most bytes of shared memory for big arguments and results.
+            None, the default, means half of the memory that this process may use; 0
+            means none. What finds no place there is copied more often, no more.
+        writable_buffers: whether large arrays arrive, in jobs and from them, as private
+            copies that may be changed, and not read-only.
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or value.
@@ -106,10 +111,13 @@ class Server(Submitter, MapsItems):
         errors: Literal["raise", "print"] = "raise",
         max_worker_deaths: int = 3,
         max_jobs_per_worker: int | None = None,
+        shared_memory: int | None = None,
+        writable_buffers: bool = False,
     ) -> None:
         workers = _worker_count(ncpus)
         _check_nodes(ppservers, secret)
         _check_choices(proto, errors, max_worker_deaths, max_jobs_per_worker)
+        _check_memory(shared_memory)
         _logging.start()
         _logger.info("Creating server instance (pp-%s)", version)
         _logger.info("Running on Python %s %s", sys.version.split(" ")[0], sys.platform)
@@ -124,12 +132,14 @@ class Server(Submitter, MapsItems):
         self._engine = Engine(
             _processes.command(),
             _processes.environment(workers),
-            _processes.settings(self._proto),
+            _processes.settings(self._proto, bool(writable_buffers)),
             dumps=dumps_args,
             on_failure=_outcome.print_failure if self._print_errors else _outcome.raise_failure,
             protocol=self._proto,
             max_worker_deaths=max_worker_deaths,
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
+            shared_memory=shared_memory,
+            writable_buffers=bool(writable_buffers),
         )
         self._callbacks = CallbackRunner(self._engine)
         _live.add(self._callbacks)
@@ -173,6 +183,27 @@ class Server(Submitter, MapsItems):
             callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
         )
         return self._callbacks.submit(function, args, members, on_end)
+
+    def put(self, obj: T) -> Ref[T]:
+        """Keeps `obj`, as it is now, for any number of jobs.
+
+        Each worker gets it once, however many jobs use it. A job that is given the
+        `Ref`, as an argument or anywhere within one, finds the object itself in its
+        place; large arrays in it share their memory among all jobs.
+
+        Args:
+            obj: anything that an argument may be. Equal content is kept once.
+
+        Returns:
+            The reference; `ref.get()` gives the object back. What it stands for is freed
+            when the last reference and the last job that uses it have gone.
+
+        Raises:
+            SerializationError: it cannot be serialized; the message says why.
+            DestroyedServerError: the server has been destroyed.
+        """
+        ref: Ref[T] = self._engine.put(obj)
+        return ref
 
     def wait(self, group: Hashable | None = None) -> None:
         """Waits until all jobs of `group`, or all jobs if None, have ended and
@@ -357,6 +388,17 @@ def _check_choices(
                 f"max_jobs_per_worker must be at least 1 and at most {_MOST_COUNT}, "
                 f"not {max_jobs_per_worker}"
             )
+
+
+def _check_memory(shared_memory: object) -> None:
+    if shared_memory is None:
+        return
+    if not isinstance(shared_memory, int):
+        raise TypeError(
+            f"shared_memory must be a number of bytes or None, not {shared_memory!r:.100}"
+        )
+    if not 0 <= shared_memory < 2**63:
+        raise ValueError(f"shared_memory must be at least 0 bytes, not {shared_memory}")
 
 
 def _refuse_submission() -> NoReturn:

@@ -52,12 +52,13 @@ def test_worker_without_memory_for_its_answer(
 ) -> None:
     """The limit stays on and strikes where the answer is made."""
 
-    def limited() -> bytes:
+    def limited() -> list[bytes]:
         ledger.note("limited")
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, hard))
-        return b"x" * 100_000_000
+        # Many small ones: a large one would not be copied into its pickle.
+        return [b"%8d" % n * 125 for n in range(100_000)]
 
     server = server_of(1, max_worker_deaths=2)
     with pytest.raises((MemoryError, pp.WorkerDied, pp.SerializationError)):

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pp_runtime::{Blob, Engine as RuntimeEngine, EngineConfig, Notice, WorkerSpec};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
+use crate::big::{Collector, Pickled, SHARED};
 use crate::errors::{engine_error, internal};
 use crate::group::Group;
 use crate::job::Job;
 use crate::pickling;
 use crate::plain::Pickle;
-
-/// Copies of more bytes than this are made with the GIL released.
-const LARGE: usize = 1 << 20;
+use crate::refs::{Ref, gather};
 
 /// A serialized function that jobs may name.
 #[pyclass(frozen, module = "pp._core")]
@@ -48,6 +48,8 @@ pub(crate) struct Home {
     on_failure: Py<PyAny>,
     dumps: Py<PyAny>,
     protocol: u8,
+    /// Whether buffers arrive as private copies that may be written to.
+    pub(crate) writable: bool,
     /// Refers weakly to who runs the callbacks: that refers to the engine.
     callbacks: PyOnceLock<Py<PyWeakrefReference>>,
 }
@@ -55,28 +57,49 @@ pub(crate) struct Home {
 impl Home {
     /// Arguments as a worker gets them.
     #[inline]
-    pub(crate) fn pickle(&self, args: &Bound<'_, PyTuple>, function: &Function) -> PyResult<Blob> {
+    pub(crate) fn pickle(
+        self: &Arc<Self>,
+        args: &Bound<'_, PyTuple>,
+        function: &Function,
+    ) -> PyResult<Blob> {
         if let Some(pickle) = Pickle::new().write(args, self.protocol) {
             return Ok(pickle.into());
         }
         self.pickle_any(args, function)
     }
 
-    fn pickle_any(&self, args: &Bound<'_, PyTuple>, function: &Function) -> PyResult<Blob> {
+    fn pickle_any(
+        self: &Arc<Self>,
+        args: &Bound<'_, PyTuple>,
+        function: &Function,
+    ) -> PyResult<Blob> {
+        if pickling::is_plain(args) {
+            let pickled = Pickled::plain(args, self.protocol)?;
+            return Ok(pickled.into_blob(&self.engine, Vec::new()));
+        }
+        let name = function.name().bind(args.py());
+        let (pickled, parts) = gather(Some(self), || self.dump(args, name))?;
+        Ok(pickled.into_blob(&self.engine, parts))
+    }
+
+    /// Pickles arguments of any kind; `name` is for messages about them.
+    fn dump<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        name: &Bound<'py, PyAny>,
+    ) -> PyResult<Pickled<'py>> {
         let py = args.py();
-        let pickle = if pickling::is_plain(args) {
-            pickling::dumps(args, self.protocol)?
-        } else {
-            let dumps = self.dumps.bind(py);
-            let pickle = dumps.call1((args, self.protocol, function.name()))?;
-            pickle.cast_into::<PyBytes>()?
-        };
-        let bytes = pickle.as_bytes();
-        Ok(if bytes.len() > LARGE {
-            py.detach(|| bytes.into())
-        } else {
-            bytes.into()
-        })
+        let collector = Collector::new(py, self.protocol)?;
+        let dumps = self.dumps.bind(py);
+        let pickle = dumps.call1((args, self.protocol, name, collector.as_ref()))?;
+        Ok(Pickled::new(pickle.cast_into()?, collector.as_ref()))
+    }
+
+    /// Raises `PPError` in a process that was forked from the engine's.
+    pub(crate) fn check_process(&self, py: Python<'_>) -> PyResult<()> {
+        self.engine
+            .check_process()
+            .map_err(|error| engine_error(py, &error))
     }
 
     /// Queues a job.
@@ -122,7 +145,8 @@ impl Engine {
     /// raises, or None if it is to return None.
     #[new]
     #[pyo3(signature = (command, env, settings, *, dumps, on_failure, protocol,
-                        max_worker_deaths, max_jobs_per_worker))]
+                        max_worker_deaths, max_jobs_per_worker, shared_memory,
+                        writable_buffers))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     fn new(
         py: Python<'_>,
@@ -134,6 +158,8 @@ impl Engine {
         protocol: u8,
         max_worker_deaths: NonZeroU32,
         max_jobs_per_worker: Option<NonZeroU32>,
+        shared_memory: Option<u64>,
+        writable_buffers: bool,
     ) -> PyResult<Self> {
         let mut words = command.into_iter();
         let worker = WorkerSpec {
@@ -144,6 +170,7 @@ impl Engine {
         let config = EngineConfig {
             max_worker_deaths,
             max_jobs_per_worker,
+            shared_memory,
             ..EngineConfig::new(worker, settings.to_vec().into())
         };
         let engine = py
@@ -154,6 +181,7 @@ impl Engine {
             on_failure,
             dumps,
             protocol,
+            writable: writable_buffers,
             callbacks: PyOnceLock::new(),
         };
         Ok(Self {
@@ -208,6 +236,21 @@ impl Engine {
         Job::new(py, inner, group)
     }
 
+    /// Keeps an object for jobs to refer to.
+    fn put(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Ref> {
+        self.home.check_process(py)?;
+        // While there are descriptors: later it is needed for each job.
+        py.import("pp._refs")?;
+        let arguments = PyTuple::new(py, [object])?;
+        let name = intern!(py, "Server.put").as_any();
+        let (pickled, _) = gather(None, || self.home.dump(&arguments, name))?;
+        let engine = &self.home.engine;
+        let object = pickled
+            .with_parcel(|parcel| engine.put(parcel, SHARED as u64))
+            .map_err(|error| engine_error(py, &error))?;
+        Ok(Ref::new(object, Arc::clone(&self.home)))
+    }
+
     /// Sets the number of workers.
     fn resize(&self, py: Python<'_>, workers: u32) -> PyResult<()> {
         self.home
@@ -259,10 +302,7 @@ impl Engine {
 
     /// Raises `PPError` in a process that was forked from the engine's.
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
-        self.home
-            .engine
-            .check_process()
-            .map_err(|error| engine_error(py, &error))
+        self.home.check_process(py)
     }
 
     /// Ends all jobs and workers. Returns when nothing of them is left.

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Report};
+use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Parcel, Region, Report};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule};
 
+use crate::big;
 use crate::engine::Home;
 use crate::errors::{engine_error, internal, raise};
 use crate::group::Group;
@@ -125,7 +126,7 @@ impl Job {
         let outcome = self.ended()?;
         let report = outcome.report();
         let (how, value) = match outcome {
-            Outcome::Value(report) => match pickling::loads(py, report.body()) {
+            Outcome::Value(report) => match self.load(py, report) {
                 Ok(value) => ("value", value),
                 Err(error) => ("unreadable", self.unreadable(py, error)?),
             },
@@ -133,7 +134,12 @@ impl Job {
             _ => ("raised", exception_of(py, outcome)?),
         };
         let printed = PyBytes::new(py, report.map_or(&[], Report::output));
-        Ok((how, value, printed, report.map_or(0, |r| r.body().len())))
+        Ok((
+            how,
+            value,
+            printed,
+            report.map_or(0, |r| Parcel::weight(r.body())),
+        ))
     }
 
     /// How many bytes the arguments are; 0 once the job has ended.
@@ -212,7 +218,7 @@ impl Job {
         let Outcome::Value(report) = outcome else {
             return self.failed(exception_of(py, outcome)?);
         };
-        pickling::loads(py, report.body())
+        self.load(py, report)
             .map(Bound::unbind)
             .or_else(|error| self.failed(self.unreadable(py, error)?))
     }
@@ -225,6 +231,19 @@ impl Job {
         }
         let hook = hooks(py)?.getattr("unreadable_result")?;
         hook.call1((error.into_value(py), self.inner.number()))
+    }
+
+    fn load<'py>(&self, py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyAny>> {
+        if !big::is_parcel(report.body()) {
+            return pickling::loads(py, report.body());
+        }
+        let writable = self.home().writable;
+        let (message, parts) = report.message();
+        let slots = py.detach(|| {
+            let regions = parts.iter().map(|part| part.region(writable));
+            regions.collect::<Result<Vec<_>, _>>()
+        })?;
+        big::load(py, &Region::of_bytes(message), &slots, writable)
     }
 
     /// How the job ended.
@@ -249,9 +268,14 @@ impl Job {
         let Outcome::Value(report) = self.ended()? else {
             return self.collect(py);
         };
-        let body = PyBytes::new(py, report.body());
         let output = PyBytes::new(py, report.output());
-        let raw = hooks(py)?.call_method1("raw_result", (body, output))?;
+        let raw = if big::is_parcel(report.body()) {
+            let value = self.load(py, report)?;
+            hooks(py)?.call_method1("raw_result_of", (value, output))?
+        } else {
+            let body = PyBytes::new(py, report.body());
+            hooks(py)?.call_method1("raw_result", (body, output))?
+        };
         Ok(raw.unbind())
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Everything here is private to the package `pp`, which gives it its public face.
 
+mod big;
+#[allow(unsafe_code)]
+mod buffers;
 mod cpus;
 mod engine;
 mod errors;
@@ -12,7 +15,9 @@ mod job;
 mod known;
 mod log;
 mod pickling;
+mod pieces;
 mod plain;
+mod refs;
 mod submitter;
 mod untracked;
 mod waiting;
@@ -32,7 +37,9 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<job::Job>()?;
     module.add_class::<known::KnownFunctions>()?;
     module.add_class::<submitter::Submitter>()?;
+    module.add_class::<refs::Ref>()?;
     module.add_class::<worker::WorkerSession>()?;
+    module.add_function(wrap_pyfunction!(refs::resolve_ref, module)?)?;
     module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;
     module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;
     module.add_function(wrap_pyfunction!(fork::before_fork, module)?)?;

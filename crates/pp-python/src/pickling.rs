@@ -12,6 +12,7 @@ use pyo3::types::{
 const DEPTH: usize = 8;
 
 static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static PICKLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Whether `value` consists of exact builtin types only, so that the C pickler
@@ -65,6 +66,16 @@ pub(crate) fn loads<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, Py
         return Ok(value);
     }
     cached(py, &LOADS, "loads")?.call1((PyBytes::new(py, data),))
+}
+
+/// `pickle.Pickler`.
+pub(crate) fn pickler(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    cached(py, &PICKLER, "Pickler")
+}
+
+/// `pickle.loads`.
+pub(crate) fn general_loads(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    cached(py, &LOADS, "loads")
 }
 
 fn cached<'py>(

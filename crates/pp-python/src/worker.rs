@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pp_runtime::sync::Mutex;
-use pp_runtime::{LineError, Next, Session, SessionError, Status};
+use pp_runtime::{Blob, LineError, Next, Region, Session, SessionError, Status};
 use pyo3::exceptions::{PyConnectionError, PyKeyboardInterrupt, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
+use crate::big::{self, Collector, Pickled};
 use crate::errors::internal;
 use crate::known::sys_namespace;
 use crate::pickling;
 use crate::plain::Pickle;
+use crate::refs;
 
 /// A worker's session with the client that spawned it.
 #[pyclass(frozen, module = "pp._core")]
@@ -29,6 +31,8 @@ struct Hooks<'py> {
     output: Output<'py>,
     serialization_error: Bound<'py, PyAny>,
     protocol: u8,
+    /// Whether buffers arrive as private copies that may be written to.
+    writable: bool,
 }
 
 /// A function that the client has sent.
@@ -68,12 +72,12 @@ impl WorkerSession {
     }
 
     /// Runs jobs until the client asks to stop. `load_function(blob)` gives a
-    /// callable with an attribute `reusable`; `dump_result(value, protocol)` may
-    /// raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
+    /// callable with an attribute `reusable`; `dump_result(value, protocol,
+    /// buffer_callback)` may raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
     /// for `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
     /// `output.take()`, which gives that as bytes.
     #[pyo3(signature = (*, load_function, dump_result, describe, output,
-                        serialization_error, protocol))]
+                        serialization_error, protocol, writable_buffers))]
     #[allow(clippy::too_many_arguments)] // named in Python
     fn run<'py>(
         &self,
@@ -84,6 +88,7 @@ impl WorkerSession {
         output: Bound<'py, PyAny>,
         serialization_error: Bound<'py, PyAny>,
         protocol: u8,
+        writable_buffers: bool,
     ) -> PyResult<()> {
         let hooks = Hooks {
             load_function,
@@ -92,8 +97,12 @@ impl WorkerSession {
             output: Output::new(output)?,
             serialization_error,
             protocol,
+            writable: writable_buffers,
         };
         let mut session = self.session.lock();
+        if writable_buffers {
+            session.make_private();
+        }
         session.ready().map_err(|error| failed(&error))?;
         // Mostly one or a few.
         let mut functions = BTreeMap::new();
@@ -111,18 +120,25 @@ impl WorkerSession {
                     job,
                     function,
                     args,
+                    segments,
                 } => {
                     let function = functions
                         .get_mut(&function)
                         .ok_or_else(|| internal("a job names an unknown function"))?;
                     // One that came before this job is not for it.
                     ignore_interrupts(py);
-                    let answer = hooks.run_job(py, function, &args, &mut pickle)?;
+                    let had_segments = !segments.is_empty();
+                    let answer = hooks.run_job(py, function, (args, segments), &mut pickle)?;
                     if session.is_fork() {
                         // A job forked and its child returned: only the worker answers.
                         py.import("os")?.call_method1("_exit", (0,))?;
                     }
                     send(py, &mut session, job, &answer)?;
+                    drop(answer);
+                    if had_segments && session.idles_with_views().map_err(|e| failed(&e))? {
+                        // Tracebacks, for one, refer to themselves.
+                        py.import("gc")?.call_method0("collect")?;
+                    }
                 }
                 Next::Shutdown => return Ok(()),
                 Next::Configure(_) => return Err(internal("settings came twice")),
@@ -143,15 +159,12 @@ struct Answer<'a, 'py> {
 /// A result or a description.
 enum Body<'a, 'py> {
     Small(&'a [u8]),
-    Any(Bound<'py, PyBytes>),
+    Any(Pickled<'py>),
 }
 
-impl Body<'_, '_> {
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Small(pickle) => pickle,
-            Self::Any(bytes) => bytes.as_bytes(),
-        }
+impl<'py> From<Bound<'py, PyBytes>> for Body<'_, 'py> {
+    fn from(pickle: Bound<'py, PyBytes>) -> Self {
+        Self::Any(Pickled::new(pickle, None))
     }
 }
 
@@ -188,7 +201,7 @@ impl<'py> Hooks<'py> {
         &self,
         py: Python<'py>,
         function: &mut Loaded,
-        args: &[u8],
+        args: (Blob, Vec<Region>),
         pickle: &'a mut Pickle,
     ) -> PyResult<Answer<'a, 'py>> {
         let start = Instant::now();
@@ -211,14 +224,34 @@ impl<'py> Hooks<'py> {
         &self,
         py: Python<'py>,
         function: &mut Loaded,
-        args: &[u8],
+        args: (Blob, Vec<Region>),
     ) -> PyResult<Bound<'py, PyAny>> {
         let callable = match &function.ready {
             Some(callable) => callable.bind(py).clone(),
             None => self.load(py, function)?,
         };
-        let args = pickling::loads(py, args)?.cast_into::<PyTuple>()?;
+        let args = self.load_args(py, args)?.cast_into::<PyTuple>()?;
         callable.call1(args)
+    }
+
+    #[inline]
+    fn load_args(
+        &self,
+        py: Python<'py>,
+        (args, segments): (Blob, Vec<Region>),
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let is_parcel = big::is_parcel(&args);
+        if segments.is_empty() && !is_parcel {
+            return pickling::loads(py, &args);
+        }
+        refs::with_slots(&segments, self.writable, || {
+            if is_parcel {
+                let message = Region::of_bytes(args.into_bytes());
+                big::load(py, &message, &segments, self.writable)
+            } else {
+                pickling::loads(py, &args)
+            }
+        })
     }
 
     fn load(&self, py: Python<'py>, function: &mut Loaded) -> PyResult<Bound<'py, PyAny>> {
@@ -239,10 +272,12 @@ impl<'py> Hooks<'py> {
             return Ok(Body::Small(pickle));
         }
         if pickling::is_plain(value) {
-            return pickling::dumps(value, self.protocol).map(Body::Any);
+            return Pickled::plain(value, self.protocol).map(Body::Any);
         }
-        let bytes = self.dump_result.call1((value, self.protocol))?;
-        Ok(Body::Any(bytes.cast_into()?))
+        let collector = Collector::new(value.py(), self.protocol)?;
+        let arguments = (value, self.protocol, collector.as_ref());
+        let pickle = self.dump_result.call1(arguments)?.cast_into()?;
+        Ok(Body::Any(Pickled::new(pickle, collector.as_ref())))
     }
 
     fn describe_failure<'a>(
@@ -256,8 +291,8 @@ impl<'py> Hooks<'py> {
         } else {
             Status::Raised
         };
-        let body = self.describe.call1((exception,))?.cast_into()?;
-        Ok((status, Body::Any(body)))
+        let body = self.describe.call1((exception,))?.cast_into::<PyBytes>()?;
+        Ok((status, body.into()))
     }
 }
 
@@ -283,7 +318,26 @@ fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
 
 fn send(py: Python<'_>, session: &mut Session, job: u64, answer: &Answer<'_, '_>) -> PyResult<()> {
     let output = answer.output.as_ref().map_or(&[][..], |o| o.as_bytes());
-    let body = answer.body.as_bytes();
+    let stored;
+    let body = match &answer.body {
+        Body::Small(pickle) => pickle,
+        Body::Any(pickled) => {
+            // Descriptions of failures are never parcels.
+            let whole = if answer.status == Status::Value {
+                pickled.small()
+            } else {
+                pickled.whole()
+            };
+            if let Some(body) = whole {
+                body
+            } else {
+                stored = pickled
+                    .to_message(session, job)
+                    .map_err(|error| failed(&error))?;
+                stored.as_slice()
+            }
+        }
+    };
     let mut all_sent = session
         .answer(job, answer.status, answer.run_time, body, output)
         .map_err(|error| failed(&error))?;

@@ -5,6 +5,8 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
+use crate::segments::Part;
+
 /// As many bytes lie in place: a blob is three words large then, no more than a
 /// vector, and a million queued jobs need no million allocations.
 const INLINE: usize = 22;
@@ -15,8 +17,13 @@ pub struct Blob(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
     Heap(Box<Bytes>),
+    /// What they refer to goes along.
+    WithParts(Box<(Bytes, Vec<Part>)>),
 }
 
 impl Blob {
@@ -25,6 +32,25 @@ impl Blob {
         match self.0 {
             Repr::Inline { .. } => Bytes::copy_from_slice(&self),
             Repr::Heap(bytes) => *bytes,
+            Repr::WithParts(both) => both.0,
+        }
+    }
+
+    /// The same bytes with what they refer to.
+    #[must_use]
+    pub fn with_parts(self, parts: Vec<Part>) -> Self {
+        if parts.is_empty() {
+            return self;
+        }
+        Self(Repr::WithParts(Box::new((self.into_bytes(), parts))))
+    }
+
+    /// What the bytes refer to.
+    #[inline]
+    pub fn parts(&self) -> &[Part] {
+        match &self.0 {
+            Repr::WithParts(both) => &both.1,
+            _ => &[],
         }
     }
 
@@ -51,6 +77,7 @@ impl Deref for Blob {
         match &self.0 {
             Repr::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(bytes),
             Repr::Heap(bytes) => bytes,
+            Repr::WithParts(both) => &both.0,
         }
     }
 }

@@ -15,6 +15,9 @@ static SOCKETS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 /// Counts forks on the way from the first process to this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
+/// Counts the children that this process was forked into.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
 thread_local! {
     /// Held across the fork, so that the child finds the list whole.
     static HELD: RefCell<Option<MutexGuard<'static, Vec<i32>>>> = const { RefCell::new(None) };
@@ -26,13 +29,22 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// How many children this process was forked into. While the number stays the same,
+/// nobody else can have come to look at this process's memory.
+pub fn count() -> u32 {
+    COUNT.load(Ordering::Relaxed)
+}
+
 /// To be called before a fork, in the forking thread.
 pub fn before_fork() {
+    // Here and afterwards: memory may be mapped in between.
+    COUNT.fetch_add(1, Ordering::Relaxed);
     HELD.with(|held| *held.borrow_mut() = Some(SOCKETS.lock()));
 }
 
 /// To be called after a fork, in the parent's forking thread.
 pub fn after_fork_in_parent() {
+    COUNT.fetch_add(1, Ordering::Relaxed);
     HELD.with(|held| held.borrow_mut().take());
 }
 

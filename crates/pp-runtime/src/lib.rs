@@ -9,6 +9,7 @@ mod channel;
 mod engine;
 pub mod fork;
 mod process;
+mod segments;
 mod shm;
 pub mod sync;
 mod worker;
@@ -16,9 +17,10 @@ mod worker;
 pub use blob::Blob;
 pub use channel::{BellLost, LineError};
 pub use engine::{
-    Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice, Notices, Outcome,
-    Report, Totals,
+    Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice, Notices, Object,
+    Outcome, Report, Totals,
 };
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
+pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};
 pub use shm::RingCorrupt;
 pub use worker::{Next, Session, SessionError, Status};

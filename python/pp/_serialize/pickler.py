@@ -56,6 +56,7 @@ class Pickler(pickle.Pickler):
         protocol: the pickle protocol.
         fill_class: what is to fill the classes that arrive: `fill_new_class` for the
             way to the client, `renew_class` for the way to a worker.
+        buffer_callback: as for `pickle.Pickler`; from protocol 5 on.
 
     Attributes:
         namespaces: the global namespaces of the functions met so far. If it is pickled
@@ -68,8 +69,9 @@ class Pickler(pickle.Pickler):
         file: io.BytesIO,
         protocol: int,
         fill_class: Callable[[type, dict[str, Any]], None],
+        buffer_callback: Callable[[pickle.PickleBuffer], bool] | None = None,
     ) -> None:
-        super().__init__(file, protocol)
+        super().__init__(file, protocol, buffer_callback=buffer_callback)
         self.namespaces: list[dict[str, Any]] = []
         self.files: dict[str, None] = {}
         self._fill_class = fill_class

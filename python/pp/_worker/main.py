@@ -36,6 +36,7 @@ def main() -> None:
             output=output,
             serialization_error=SerializationError,
             protocol=settings["proto"],
+            writable_buffers=settings["writable_buffers"],
         )
     except ConnectionError as error:
         _leave(session, str(error))

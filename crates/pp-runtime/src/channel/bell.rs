@@ -24,6 +24,9 @@ pub enum BellLost {
     /// This process no longer has the descriptor that it opened.
     #[error("descriptor {0} is no longer the socket of this worker: a job closed or replaced it")]
     Replaced(i64),
+    /// A descriptor that the client has sent is not in the socket any more.
+    #[error("a job has read from the socket of this worker what was not meant for it")]
+    Stolen,
     /// The operating system refused.
     #[error("socket failed: {0}")]
     Io(#[from] io::Error),
@@ -65,6 +68,12 @@ impl ParentBell {
         let _ = self.stream.write(&[1]);
     }
 
+    /// Puts a descriptor into the socket; false if there is no room for it at the moment.
+    #[cfg(unix)]
+    pub(crate) fn send(&mut self, file: &std::fs::File) -> bool {
+        super::descriptors::send(&self.stream, file).is_ok()
+    }
+
     /// Takes all rings off the socket; false once the worker's end is closed.
     pub(crate) fn drain(&mut self) -> bool {
         let mut rings = [0u8; 256];
@@ -91,6 +100,9 @@ impl Drop for ParentBell {
 #[derive(Debug)]
 pub(crate) struct WorkerBell {
     stream: WorkerStream,
+    /// Descriptors that have come, in order.
+    #[cfg(unix)]
+    descriptors: std::collections::VecDeque<std::os::fd::OwnedFd>,
     #[cfg(windows)]
     life_line: WorkerStream,
     identity: Identity,
@@ -100,7 +112,11 @@ impl WorkerBell {
     #[cfg(unix)]
     pub(crate) fn new(stream: WorkerStream) -> io::Result<Self> {
         let identity = Identity::of(&stream)?;
-        Ok(Self { stream, identity })
+        Ok(Self {
+            stream,
+            descriptors: std::collections::VecDeque::new(),
+            identity,
+        })
     }
 
     #[cfg(windows)]
@@ -135,14 +151,40 @@ impl WorkerBell {
     /// Sleeps until the client rings. `Ok(false)`: a signal came first.
     pub(crate) fn wait(&mut self) -> Result<bool, BellLost> {
         self.identity.check(&self.stream)?;
-        let mut rings = [0u8; 256];
-        match self.stream.read(&mut rings) {
+        match self.read() {
             Ok(0) => Err(BellLost::PeerGone),
             Ok(_) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(false),
             Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(BellLost::PeerGone),
             Err(e) => Err(e.into()),
         }
+    }
+
+    #[cfg(unix)]
+    fn read(&mut self) -> io::Result<usize> {
+        super::descriptors::receive(&self.stream, true, &mut self.descriptors)
+    }
+
+    #[cfg(windows)]
+    fn read(&mut self) -> io::Result<usize> {
+        self.stream.read(&mut [0u8; 256])
+    }
+
+    /// The next descriptor. The client puts it into the socket before it speaks of it, so
+    /// one that is not there never comes: a job has taken it.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&mut self) -> Result<std::fs::File, BellLost> {
+        while self.descriptors.is_empty() {
+            self.identity.check(&self.stream)?;
+            match super::descriptors::receive(&self.stream, false, &mut self.descriptors) {
+                Ok(0) => return Err(BellLost::PeerGone),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e.into()),
+                _ => {}
+            }
+        }
+        let next = self.descriptors.pop_front();
+        next.map(std::fs::File::from).ok_or(BellLost::Stolen)
     }
 }
 

@@ -13,19 +13,15 @@ pub(crate) use windows::{Invitation, join};
 
 #[cfg(unix)]
 mod unix {
+    use std::collections::VecDeque;
     use std::fs::File;
-    use std::io::{self, IoSlice, IoSliceMut};
-    use std::mem::MaybeUninit;
+    use std::io;
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
     use std::process::{ChildStdin, Stdio};
 
-    use rustix::net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-    };
-
     use super::super::bell::{ParentBell, WorkerBell};
+    use super::super::descriptors;
     use crate::shm::{Backing, SEGMENT_LEN, Segment};
 
     /// Descriptors below this are left to user code, which may close them in a
@@ -43,8 +39,8 @@ mod unix {
         /// Makes socket and shared memory, and puts the latter into the former.
         pub(crate) fn new() -> io::Result<Self> {
             let (ours, theirs) = UnixStream::pair()?;
-            let memory = Backing::create(SEGMENT_LEN)?;
-            send_descriptor(&ours, &memory)?;
+            let memory = Backing::create("pp-ring", SEGMENT_LEN)?;
+            descriptors::send(&ours, &memory)?;
             ours.set_nonblocking(true)?;
             Ok(Self {
                 segment: Segment::map(&memory, SEGMENT_LEN)?,
@@ -93,41 +89,13 @@ mod unix {
         HIGH_DESCRIPTOR.min(most).max(3)
     }
 
-    fn send_descriptor(stream: &UnixStream, file: &File) -> io::Result<()> {
-        let descriptors = [file.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-            return Err(io::Error::other("no room for a descriptor"));
-        }
-        sendmsg(
-            stream,
-            &[IoSlice::new(&[1])],
-            &mut control,
-            SendFlags::empty(),
-        )?;
-        Ok(())
-    }
-
     fn receive_descriptor(stream: &UnixStream) -> io::Result<OwnedFd> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut byte = [0u8; 1];
-        let received = recvmsg(
-            stream,
-            &mut [IoSliceMut::new(&mut byte)],
-            &mut control,
-            RecvFlags::empty(),
-        )?;
-        if received.bytes == 0 || received.flags.contains(ReturnFlags::CTRUNC) {
+        let mut found = VecDeque::new();
+        if descriptors::receive(stream, true, &mut found)? == 0 {
             return Err(io::Error::other("standard input is not a line to a client"));
         }
-        control
-            .drain()
-            .find_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-                _ => None,
-            })
+        found
+            .pop_front()
             .ok_or_else(|| io::Error::other("no shared memory came with the line"))
     }
 }

@@ -1,16 +1,22 @@
 //! The line between a client and one worker: two rings, claim words, a bell.
 
+mod arrivals;
 mod bell;
+mod borrowing;
+#[cfg(unix)]
+mod descriptors;
 mod invitation;
+mod lending;
 mod outgoing;
 mod parent;
 mod worker;
 
+pub use arrivals::Next;
 pub use bell::BellLost;
 pub(crate) use bell::{ParentBell, WorkerStream};
 pub(crate) use invitation::{Invitation, join};
+pub(crate) use lending::Lending;
 pub(crate) use parent::{ParentChannel, Received};
-pub use worker::Next;
 pub(crate) use worker::WorkerChannel;
 
 /// Why a line cannot be used any more.
@@ -28,6 +34,9 @@ pub enum LineError {
     /// The other side has gone, or the socket to it was closed.
     #[error(transparent)]
     Bell(#[from] BellLost),
+    /// What was said of shared memory does not fit.
+    #[error(transparent)]
+    Segment(#[from] crate::segments::SegmentError),
     /// The other side cannot go on, and says why.
     #[error("{0}")]
     Fault(String),

@@ -13,6 +13,7 @@ use pp_proto::{
 
 use super::LineError;
 use super::bell::{ParentBell, ParentStream};
+use super::lending::Lending;
 use super::outgoing::Outgoing;
 use crate::blob::Blob;
 use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
@@ -33,6 +34,8 @@ pub(crate) enum Received {
         header: ResultHeader,
         bytes: Blob,
     },
+    /// It wants a segment of that many bytes for a result.
+    Want { job: JobId, len: u64 },
     /// It cannot go on.
     Fault(String),
 }
@@ -52,6 +55,7 @@ pub(crate) struct ParentChannel {
     outgoing: Outgoing,
     incoming: Consumer,
     claims: Claims,
+    lending: Lending,
     decoder: FrameDecoder,
     assembler: Assembler,
     /// The one result that arrives in pieces, if any: a worker sends one at a time.
@@ -63,13 +67,14 @@ pub(crate) struct ParentChannel {
 }
 
 impl ParentChannel {
-    pub(crate) fn new(bell: ParentBell, segment: Segment) -> Self {
+    pub(crate) fn new(bell: ParentBell, segment: Segment, lending: Lending) -> Self {
         let segment = Arc::new(segment);
         Self {
             bell,
             outgoing: Outgoing::new(Producer::new(Arc::clone(&segment), Layout::DOWN)),
             incoming: Consumer::new(Arc::clone(&segment), Layout::UP),
             claims: Claims::new(segment),
+            lending,
             decoder: FrameDecoder::new(limits::HANDSHAKE_MAX),
             assembler: Assembler::default(),
             partial: None,
@@ -124,6 +129,10 @@ impl ParentChannel {
         function: FunctionId,
         args: Blob,
     ) -> Result<(), LineError> {
+        if !args.parts().is_empty() {
+            let (bell, outgoing) = (&mut self.bell, &mut self.outgoing);
+            self.lending.send_parts(id, args.parts(), bell, outgoing)?;
+        }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.claims.open(ticket);
@@ -149,6 +158,17 @@ impl ParentChannel {
             function: function.as_u64(),
         };
         self.outgoing.send(|out| message.encode(out))
+    }
+
+    /// Answers a worker that wants a segment for a result.
+    pub(crate) fn answer_want(&mut self, job: JobId, len: u64) -> Result<(), LineError> {
+        self.lending
+            .answer_want(job, len, &mut self.bell, &mut self.outgoing)
+    }
+
+    /// Lets the worker forget a segment; whether it has to be told.
+    pub(crate) fn forget_segment(&mut self, segment: u64) -> Result<bool, LineError> {
+        self.lending.forget(segment, &mut self.outgoing)
     }
 
     /// Asks the worker to exit.
@@ -257,6 +277,7 @@ impl ParentChannel {
                 // Borrowed apart, because the message borrows from the decoder.
                 let mut parts = Parts {
                     held: &mut self.held,
+                    lending: &mut self.lending,
                     assembler: &mut self.assembler,
                     partial: &mut self.partial,
                 };
@@ -274,6 +295,7 @@ impl ParentChannel {
 /// What a message may change.
 struct Parts<'a> {
     held: &'a mut VecDeque<(JobId, u64)>,
+    lending: &'a mut Lending,
     assembler: &'a mut Assembler,
     partial: &'a mut Option<(JobId, ResultHeader)>,
 }
@@ -299,6 +321,25 @@ impl Parts<'_> {
                 self.take_result(JobId::from_u64(job), header, body)
             }
             FromExecutor::More { stream, bytes } => self.take_more(stream, bytes),
+            FromExecutor::Want { job, len } => {
+                let job = JobId::from_u64(job);
+                self.index_of(job)?;
+                Ok(Some(Received::Want { job, len }))
+            }
+            FromExecutor::Place { job, segment } => {
+                let job = JobId::from_u64(job);
+                self.index_of(job)?;
+                self.lending.place(job, segment)?;
+                Ok(None)
+            }
+            FromExecutor::Release {
+                segment,
+                uses,
+                reusable,
+            } => {
+                self.lending.release(segment, uses, reusable)?;
+                Ok(None)
+            }
             FromExecutor::Credit { .. }
             | FromExecutor::Recalled { .. }
             | FromExecutor::Pong { .. } => Err(LineError::Unexpected(message.name())),
@@ -311,13 +352,10 @@ impl Parts<'_> {
         header: ResultHeader,
         body: Payload<'_>,
     ) -> Result<Option<Received>, LineError> {
-        let index = self.held.iter().position(|&(held, _)| held == job);
-        let index = index.ok_or(LineError::Unexpected(
-            "result of a job that it does not have",
-        ))?;
+        let index = self.index_of(job)?;
         if let Some(whole) = body.whole() {
             self.held.remove(index);
-            let bytes = Blob::from(whole);
+            let bytes = Blob::from(whole).with_parts(self.lending.finish(job));
             return Ok(Some(Received::Result { job, header, bytes }));
         }
         self.assembler
@@ -325,6 +363,14 @@ impl Parts<'_> {
             .map_err(ProtocolError::from)?;
         *self.partial = Some((job, header));
         Ok(None)
+    }
+
+    /// Where a job that the worker speaks of is among those that it has.
+    fn index_of(&self, job: JobId) -> Result<usize, LineError> {
+        let index = self.held.iter().position(|&(held, _)| held == job);
+        index.ok_or(LineError::Unexpected(
+            "result of a job that it does not have",
+        ))
     }
 
     fn take_more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Received>, LineError> {
@@ -341,7 +387,7 @@ impl Parts<'_> {
             .filter(|&(job, _)| Stream::Job(job.as_u64()) == stream)
             .ok_or(LineError::Unexpected("end of a result"))?;
         self.held.retain(|&(held, _)| held != job);
-        let bytes = Blob::from(bytes);
+        let bytes = Blob::from(bytes).with_parts(self.lending.finish(job));
         Ok(Some(Received::Result { job, header, bytes }))
     }
 }

@@ -1,68 +1,25 @@
 //! The worker's end of a line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use pp_proto::{
-    Assembler, CURRENT, Digest, FrameDecoder, FromExecutor, MAGIC, Payload, ProtocolError, Status,
-    Stream, ToExecutor, limits,
+    Assembler, CURRENT, FrameDecoder, FromExecutor, MAGIC, Payload, ProtocolError, Status, Stream,
+    ToExecutor, limits,
 };
 
 use super::LineError;
+use super::arrivals::{Arrival, Begun, Next, Parts};
 use super::bell::{BellLost, WorkerBell};
+use super::borrowing::{Answer, Borrowing};
 use super::outgoing::Outgoing;
-use crate::blob::Blob;
+
+use crate::segments::{Granted, Span};
 use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
 
 /// Bytes taken from the ring at a time.
 const GULP: usize = 64 * 1024;
-
-/// What the client wants next.
-#[derive(Debug)]
-pub enum Next {
-    /// To set up with these settings.
-    Configure(Bytes),
-    /// To keep a function.
-    Function {
-        /// What jobs call it.
-        function: u64,
-        /// Its name.
-        digest: Digest,
-        /// The function, serialized.
-        blob: Bytes,
-    },
-    /// To run a job, which is taken by now.
-    Job {
-        /// What the client calls it.
-        job: u64,
-        /// A function that was sent before.
-        function: u64,
-        /// Its serialized arguments.
-        args: Blob,
-    },
-    /// To drop a function.
-    Forget(u64),
-    /// To exit.
-    Shutdown,
-    /// Nothing yet.
-    Nothing,
-}
-
-/// What came first of a payload that arrives in pieces.
-#[derive(Debug)]
-enum Begun {
-    Configure,
-    Function {
-        function: u64,
-        digest: Digest,
-    },
-    Job {
-        job: u64,
-        ticket: u64,
-        function: u64,
-    },
-}
 
 /// The worker's end: receives functions and jobs, sends results.
 #[derive(Debug)]
@@ -74,6 +31,9 @@ pub(crate) struct WorkerChannel {
     decoder: FrameDecoder,
     assembler: Assembler,
     begun: HashMap<Stream, Begun>,
+    borrowing: Borrowing,
+    /// What came while an answer was waited for.
+    deferred: VecDeque<Arrival>,
     /// Spare room for results that come in parts.
     scratch: Vec<u8>,
     gulp: Vec<u8>,
@@ -92,6 +52,8 @@ impl WorkerChannel {
             decoder: FrameDecoder::new(limits::FRAME_MAX),
             assembler: Assembler::default(),
             begun: HashMap::new(),
+            borrowing: Borrowing::default(),
+            deferred: VecDeque::new(),
             scratch: Vec::new(),
             gulp: Vec::new(),
             decoded: 0,
@@ -175,8 +137,12 @@ impl WorkerChannel {
         self.incoming.wake_up();
     }
 
-    /// Whether bytes wait to be received.
+    /// Whether something waits to be received.
     pub(crate) fn has_work(&self) -> Result<bool, LineError> {
+        Ok(!self.deferred.is_empty() || self.has_bytes()?)
+    }
+
+    fn has_bytes(&self) -> Result<bool, LineError> {
         Ok(self.decoded < self.gulp.len() || self.incoming.waiting()? > 0)
     }
 
@@ -184,13 +150,102 @@ impl WorkerChannel {
     /// was recalled is skipped.
     pub(crate) fn take(&mut self) -> Result<Next, LineError> {
         loop {
-            if self.decoded == self.gulp.len() && !self.refill()? {
-                return Ok(Next::Nothing);
-            }
-            if let Some(next) = self.decode_one()? {
-                return Ok(next);
+            let arrival = match self.deferred.pop_front() {
+                Some(arrival) => arrival,
+                None => match self.decode_next()? {
+                    Some(arrival) => arrival,
+                    None => return Ok(Next::Nothing),
+                },
+            };
+            if arrival.ticket.is_none_or(|ticket| self.claims.take(ticket)) {
+                return Ok(arrival.next);
             }
         }
+    }
+
+    /// The next thing that has come in whole.
+    fn decode_next(&mut self) -> Result<Option<Arrival>, LineError> {
+        loop {
+            if self.decoded == self.gulp.len() && !self.refill()? {
+                return Ok(None);
+            }
+            if let Some(arrival) = self.decode_one()? {
+                return Ok(Some(arrival));
+            }
+        }
+    }
+
+    /// Asks for a segment of `len` bytes for a result and waits for the answer.
+    pub(crate) fn want(&mut self, job: u64, len: u64) -> Result<Option<Granted>, LineError> {
+        self.borrowing.wish(job);
+        self.send(FromExecutor::Want { job, len })?;
+        loop {
+            // What else comes is for later: it must not be claimed as yet.
+            while let Some(arrival) = self.decode_next()? {
+                self.deferred.push_back(arrival);
+            }
+            match self.borrowing.take_answer() {
+                Some(Answer::Granted(granted)) => return Ok(Some(granted)),
+                Some(Answer::Refused) => return Ok(None),
+                None => self.sleep()?,
+            }
+        }
+    }
+
+    /// Sleeps until something comes. May return early.
+    fn sleep(&mut self) -> Result<(), LineError> {
+        if self.outgoing.is_waiting() {
+            self.push_or_wait()?;
+            return Ok(());
+        }
+        self.incoming.fall_asleep();
+        if !self.has_bytes()? {
+            self.bell.wait()?;
+        }
+        self.incoming.wake_up();
+        Ok(())
+    }
+
+    /// A result was written to what was granted.
+    pub(crate) fn written(&mut self, granted: &Granted) {
+        self.borrowing.written(granted);
+    }
+
+    /// The result of `job`, which is to be sent next, lies in `segment`.
+    pub(crate) fn place(&mut self, job: u64, segment: u64) -> Result<(), LineError> {
+        self.send(FromExecutor::Place { job, segment })
+    }
+
+    /// Where these bytes lie, if in a segment that can be named in a result.
+    pub(crate) fn find(&self, bytes: Span<'_>) -> Option<(u64, u64)> {
+        self.borrowing.find(bytes)
+    }
+
+    /// From now on jobs get private copies of segments.
+    pub(crate) fn make_private(&mut self) {
+        self.borrowing.make_private();
+    }
+
+    /// Whether a job's views of segments are alive.
+    pub(crate) fn is_held(&self) -> bool {
+        self.borrowing.is_held()
+    }
+
+    /// Tells the client which segments are not looked at any more.
+    pub(crate) fn release(&mut self) -> Result<(), LineError> {
+        for ended in self.borrowing.take_endings() {
+            self.send(FromExecutor::Release {
+                segment: ended.segment,
+                uses: ended.uses,
+                reusable: ended.reusable,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether something waits for room.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.outgoing.is_waiting()
     }
 
     fn refill(&mut self) -> Result<bool, LineError> {
@@ -203,7 +258,7 @@ impl WorkerChannel {
         Ok(count > 0)
     }
 
-    fn decode_one(&mut self) -> Result<Option<Next>, LineError> {
+    fn decode_one(&mut self) -> Result<Option<Arrival>, LineError> {
         let mut input = &self.gulp[self.decoded..];
         let body = self.decoder.next(&mut input).map_err(ProtocolError::from)?;
         self.decoded = self.gulp.len() - input.len();
@@ -212,7 +267,8 @@ impl WorkerChannel {
         };
         let message = ToExecutor::decode(body).map_err(ProtocolError::from)?;
         let mut parts = Parts {
-            claims: &self.claims,
+            bell: &mut self.bell,
+            borrowing: &mut self.borrowing,
             assembler: &mut self.assembler,
             begun: &mut self.begun,
         };
@@ -229,101 +285,5 @@ impl WorkerChannel {
             self.bell.ring()?;
         }
         Ok(())
-    }
-}
-
-/// What a message may change.
-struct Parts<'a> {
-    claims: &'a Claims,
-    assembler: &'a mut Assembler,
-    begun: &'a mut HashMap<Stream, Begun>,
-}
-
-impl Parts<'_> {
-    fn take(&mut self, message: ToExecutor<'_>) -> Result<Option<Next>, LineError> {
-        match message {
-            ToExecutor::Hello { .. } => Ok(None),
-            ToExecutor::Configure { settings } => {
-                self.payload(Stream::Configure, Begun::Configure, settings)
-            }
-            ToExecutor::Function {
-                function,
-                digest,
-                body,
-            } => {
-                let begun = Begun::Function { function, digest };
-                self.payload(Stream::Function(function), begun, body)
-            }
-            ToExecutor::Job {
-                job,
-                ticket,
-                function,
-                args,
-            } => {
-                let begun = Begun::Job {
-                    job,
-                    ticket,
-                    function,
-                };
-                self.payload(Stream::Job(job), begun, args)
-            }
-            ToExecutor::More { stream, bytes } => self.more(stream, bytes),
-            ToExecutor::Forget { function } => Ok(Some(Next::Forget(function))),
-            ToExecutor::Shutdown => Ok(Some(Next::Shutdown)),
-            ToExecutor::Recall { .. } | ToExecutor::Ping { .. } => {
-                Err(LineError::Unexpected(message.name()))
-            }
-        }
-    }
-
-    fn payload(
-        &mut self,
-        stream: Stream,
-        begun: Begun,
-        payload: Payload<'_>,
-    ) -> Result<Option<Next>, LineError> {
-        if let Some(whole) = payload.whole() {
-            return Ok(self.complete(&begun, Blob::from(whole)));
-        }
-        self.assembler
-            .begin(stream, payload)
-            .map_err(ProtocolError::from)?;
-        self.begun.insert(stream, begun);
-        Ok(None)
-    }
-
-    fn more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Next>, LineError> {
-        let complete = self
-            .assembler
-            .more(stream, bytes)
-            .map_err(ProtocolError::from)?;
-        let Some(bytes) = complete else {
-            return Ok(None);
-        };
-        let begun = self
-            .begun
-            .remove(&stream)
-            .ok_or(LineError::Unexpected("end of a payload"))?;
-        Ok(self.complete(&begun, Blob::from(bytes)))
-    }
-
-    fn complete(&self, begun: &Begun, bytes: Blob) -> Option<Next> {
-        match *begun {
-            Begun::Configure => Some(Next::Configure(bytes.into_bytes())),
-            Begun::Function { function, digest } => Some(Next::Function {
-                function,
-                digest,
-                blob: bytes.into_bytes(),
-            }),
-            Begun::Job {
-                job,
-                ticket,
-                function,
-            } => self.claims.take(ticket).then_some(Next::Job {
-                job,
-                function,
-                args: bytes,
-            }),
-        }
     }
 }

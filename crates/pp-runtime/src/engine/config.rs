@@ -18,6 +18,8 @@ pub struct EngineConfig {
     pub max_worker_deaths: NonZeroU32,
     /// A worker that ran this many jobs is replaced; `None`: it may run any number.
     pub max_jobs_per_worker: Option<NonZeroU32>,
+    /// Bytes of shared memory for big data; `None`: as much as seems right, 0: none.
+    pub shared_memory: Option<u64>,
     /// How long a worker may take from its start to being ready.
     pub start_patience: Duration,
     /// How long a stopped worker may stay stopped before it is replaced.
@@ -34,6 +36,7 @@ impl EngineConfig {
             settings,
             max_worker_deaths: NonZeroU32::MIN.saturating_add(2),
             max_jobs_per_worker: None,
+            shared_memory: None,
             // An interpreter on a cold network disk can take long.
             start_patience: Duration::from_secs(60),
             // Long enough for a person who pauses a worker by mistake.

@@ -27,6 +27,7 @@ impl Shared {
                 break;
             }
         }
+        forget_segments(state);
         while let Some(id) = state.unrung.pop() {
             if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {
                 channel.ring_if_asleep();
@@ -130,8 +131,20 @@ impl Shared {
     }
 }
 
+/// Lets workers forget segments that are closed.
+fn forget_segments(state: &mut State) {
+    for segment in state.pool.take_closed() {
+        let workers: Vec<ExecutorId> = state.workers.keys().copied().collect();
+        for id in workers {
+            with_channel(state, id, |channel| {
+                channel.forget_segment(segment).map(|_| ())
+            });
+        }
+    }
+}
+
 /// Lets `send` write to a worker's channel; a channel that fails condemns it.
-fn with_channel<E: std::fmt::Display>(
+pub(super) fn with_channel<E: std::fmt::Display>(
     state: &mut State,
     id: ExecutorId,
     send: impl FnOnce(&mut crate::channel::ParentChannel) -> Result<(), E>,

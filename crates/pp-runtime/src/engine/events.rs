@@ -11,7 +11,7 @@ use super::intake::take_in;
 use super::shared::Shared;
 use super::state::State;
 use super::worker::{Line, Stage, Worker};
-use crate::channel::{ParentBell, ParentChannel};
+use crate::channel::{Lending, ParentBell, ParentChannel};
 use crate::process::{Exit, KeeperEvents, Pause, Process};
 use crate::shm::Segment;
 
@@ -43,7 +43,8 @@ impl WorkerEvents {
 
 impl KeeperEvents for WorkerEvents {
     fn started(&self, process: Arc<Process>, bell: ParentBell, segment: Segment) {
-        let mut channel = ParentChannel::new(bell, segment);
+        let lending = Lending::new(self.id.as_u64(), Arc::clone(&self.shared.pool));
+        let mut channel = ParentChannel::new(bell, segment, lending);
         let token = usize::try_from(self.id.as_u64()).map_or(Token(0), Token);
         let mut state = self.shared.lock();
         let settings = state.config.settings.clone();

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use pp_core::{ExecutorId, Time};
 
+use super::effects::with_channel;
 use super::outcome::{Outcome, Report};
 use super::shared::Shared;
 use super::state::State;
@@ -67,6 +68,10 @@ fn take_message(
                 state.totals.run_time += header.run_time;
                 state.end(&data, outcome);
             }
+            Ok(())
+        }
+        Received::Want { job, len } => {
+            with_channel(state, id, |channel| channel.answer_want(job, len));
             Ok(())
         }
         Received::Fault(text) => {

@@ -66,7 +66,10 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
         }
         shared.take_in_all(&mut state);
         mind_clock(&mut state);
+        state.pool.expire();
         shared.settle(&mut state);
+        drop(state);
+        shared.pool.bury();
     }
 }
 
@@ -83,6 +86,7 @@ fn prepare_sleep(state: &mut State) -> Option<Duration> {
         .values()
         .filter_map(|w| patience_ends(state, w))
         .chain(scheduled)
+        .chain(state.pool.plan())
         .min();
     state.io_sleeps_until = deadline;
     state.io = IoThread::Asleep;

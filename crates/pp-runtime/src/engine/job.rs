@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::blob::Blob;
+use crate::segments::Parcel;
 use crate::sync::{Condvar, Mutex};
 
 use super::functions::Function;
@@ -129,7 +130,7 @@ impl Job {
 
     /// How many bytes the arguments are; 0 once the job has ended.
     pub fn args_len(&self) -> usize {
-        self.pending.lock().args.len()
+        Parcel::weight(&self.pending.lock().args)
     }
 
     /// Ends the job and wakes who waits for it. Only the first call counts.

@@ -17,6 +17,7 @@ mod io;
 mod job;
 mod nap;
 mod notices;
+mod objects;
 mod outcome;
 mod shared;
 mod state;
@@ -36,11 +37,13 @@ pub use functions::Function;
 pub use groups::Group;
 pub use job::Job;
 pub use notices::{Notice, Notices};
+pub use objects::Object;
 pub use outcome::{JobFailure, Outcome, Report};
 pub use state::Totals;
 
 use crate::fork;
 use crate::process::{Family, kill_all};
+use crate::segments::{Carried, Parcel, Part};
 use shared::Shared;
 
 /// How long `destroy` waits for processes that were killed. Only one that hangs
@@ -136,6 +139,34 @@ impl Engine {
         self.shared.settle(&mut state);
     }
 
+    /// Puts `parcel` into shared memory, for jobs to refer to. `None` if there is no room;
+    /// the user was told. Takes as long as copying does.
+    pub fn store(&self, parcel: &Parcel<'_>) -> Option<Part> {
+        self.check_process().ok()?;
+        self.shared.pool.store(parcel).map(Part::Shared)
+    }
+
+    /// Bytes that jobs refer to and that cannot lie in shared memory: each worker gets
+    /// them through its line, once.
+    pub fn carry(&self, content: Bytes) -> Part {
+        Part::Carried(Arc::new(Carried::new(&self.shared.pool, content)))
+    }
+
+    /// Keeps what is in `parcel` for jobs to refer to, once if it is put twice; in shared
+    /// memory if it has at least `shared` bytes.
+    pub fn put(&self, parcel: &Parcel<'_>, shared: u64) -> Result<Arc<Object>, EngineError> {
+        self.check_process()?;
+        if self.shared.inbox.is_closed() {
+            return Err(EngineError::Destroyed);
+        }
+        Ok(self.shared.objects.find_or(parcel, || {
+            let stored = (parcel.len() >= shared).then(|| self.store(parcel));
+            stored
+                .flatten()
+                .unwrap_or_else(|| self.carry(parcel.to_vec().into()))
+        }))
+    }
+
     /// Waits until `job` has ended or `patience` is over; whether it has ended. May
     /// take in results of other jobs meanwhile.
     pub fn wait_for(&self, job: &Job, patience: Duration) -> bool {
@@ -213,6 +244,7 @@ impl Engine {
                 let _ = io.join();
             }
             self.shared.close();
+            self.shared.pool.shut();
         }
         self.shared.notices.close();
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pp_proto::Status;
 
 use crate::blob::Blob;
 use crate::process::Exit;
+use crate::segments::Part;
 
 /// How a job ended.
 ///
@@ -88,6 +90,17 @@ impl Report {
             Content::Body(bytes) => bytes,
             Content::Printed(printed) => &printed.bytes[..printed.body_len],
         }
+    }
+
+    /// The body as bytes that can be kept, and what they refer to.
+    pub fn message(&self) -> (Bytes, &[Part]) {
+        let (blob, len) = match &self.0 {
+            Content::Body(bytes) => (bytes, bytes.len()),
+            Content::Printed(printed) => (&printed.bytes, printed.body_len),
+        };
+        let mut bytes = blob.clone().into_bytes();
+        bytes.truncate(len);
+        (bytes, blob.parts())
     }
 
     /// What the job printed, in UTF-8 with surrogates passed through.

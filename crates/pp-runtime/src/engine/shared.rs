@@ -12,8 +12,10 @@ use super::EngineConfig;
 use super::groups::Group;
 use super::inbox::Inbox;
 use super::notices::Notices;
+use super::objects::Objects;
 use super::state::{IoThread, State};
 use crate::process::{ServerMark, WorkerSpec};
+use crate::segments::Pool;
 
 /// The poll token of the waker; workers have their numbers.
 pub(super) const WAKE: Token = Token(usize::MAX);
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     pub(super) all: Arc<Group>,
     pub(super) inbox: Inbox,
     pub(super) notices: Arc<Notices>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) objects: Objects,
     /// Told of each worker that has gone, and of the end of the I/O thread.
     pub(super) worker_gone: Condvar,
 }
@@ -53,16 +57,26 @@ impl Shared {
             registry: poll.registry().try_clone()?,
             waker: Waker::new(poll.registry(), WAKE)?,
         };
-        Ok(Arc::new(Self {
+        let segments = Pool::new(config.shared_memory);
+        let shared = Arc::new(Self {
             poller: Mutex::new(Some(poller)),
             spec: Arc::new(config.worker.clone()),
             mark: ServerMark::new(),
             all: Arc::new(Group::default()),
             inbox: Inbox::default(),
             notices: Arc::clone(&notices),
+            pool: Arc::clone(&segments),
+            objects: Objects::default(),
             worker_gone: Condvar::new(),
-            state: Mutex::new(State::new(config, notices)),
-        }))
+            state: Mutex::new(State::new(config, notices, Arc::clone(&segments))),
+        });
+        let waker = Arc::downgrade(&shared);
+        segments.set_wake(move || {
+            if let Some(shared) = waker.upgrade() {
+                shared.wake_io();
+            }
+        });
+        Ok(shared)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -15,6 +15,7 @@ use super::outcome::{JobFailure, Outcome};
 use super::worker::Worker;
 use crate::channel::Received;
 use crate::process::Exit;
+use crate::segments::Pool;
 
 /// Sums over the jobs that workers have finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(super) struct State {
     /// Why the last worker that did not start did not.
     pub(super) start_failure: String,
     pub(super) notices: Arc<Notices>,
+    /// The shared memory for big data.
+    pub(super) pool: Arc<Pool>,
     /// When the I/O thread will wake by itself; `None`: only when woken.
     pub(super) io_sleeps_until: Option<Instant>,
     /// What it is doing.
@@ -66,7 +69,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(config: EngineConfig, notices: Arc<Notices>) -> Self {
+    pub(super) fn new(config: EngineConfig, notices: Arc<Notices>, pool: Arc<Pool>) -> Self {
         let core = pp_core::Config {
             max_worker_deaths: config.max_worker_deaths,
             jobs_per_executor: config.max_jobs_per_worker,
@@ -86,6 +89,7 @@ impl State {
             last_exit: None,
             start_failure: String::new(),
             notices,
+            pool,
             io_sleeps_until: None,
             io: IoThread::Awake,
             attending: 0,

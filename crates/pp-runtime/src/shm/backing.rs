@@ -12,11 +12,12 @@ pub(crate) struct Backing;
 
 #[cfg(target_os = "linux")]
 impl Backing {
-    /// A file of exactly `len` zero bytes whose size nobody can change any more.
-    pub(crate) fn create(len: usize) -> io::Result<File> {
+    /// A file of exactly `len` zero bytes whose size nobody can change any more. `name`
+    /// is for people who look at what a process has mapped.
+    pub(crate) fn create(name: &str, len: usize) -> io::Result<File> {
         use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
-        let fd = memfd_create("pp-ring", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let fd = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&fd, len as u64)?;
         // A worker that shrank the file would kill the client with SIGBUS.
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
@@ -27,7 +28,7 @@ impl Backing {
 #[cfg(all(unix, not(target_os = "linux")))]
 impl Backing {
     /// A file of exactly `len` zero bytes without a name.
-    pub(crate) fn create(len: usize) -> io::Result<File> {
+    pub(crate) fn create(_name: &str, len: usize) -> io::Result<File> {
         use std::sync::atomic::{AtomicU32, Ordering};
 
         use rustix::fs::{Mode, ftruncate};

@@ -25,6 +25,6 @@ pub(crate) use segment::Segment;
 #[cfg(all(test, unix))]
 #[allow(clippy::expect_used)] // a test may fail
 pub(crate) fn segment_for_test(len: usize) -> std::sync::Arc<Segment> {
-    let file = Backing::create(len).expect("shared memory for a test");
+    let file = Backing::create("pp-test", len).expect("shared memory for a test");
     std::sync::Arc::new(Segment::map(&file, len).expect("mapping for a test"))
 }

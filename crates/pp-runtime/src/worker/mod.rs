@@ -9,6 +9,7 @@ pub use pp_proto::Status;
 
 pub use crate::channel::Next;
 use crate::channel::{LineError, WorkerChannel, join};
+use crate::segments::{Parcel, Span};
 use crate::shm::Lineage;
 
 /// How many jobs a worker holds at the most. Below the number of claim words, far
@@ -68,6 +69,11 @@ impl Session {
 
     /// Waits for something to do. May return early, for a signal.
     pub fn wait(&mut self) -> Result<(), SessionError> {
+        self.channel.release()?;
+        if self.channel.is_sending() {
+            self.channel.push_or_wait()?;
+            return Ok(());
+        }
         let until = Instant::now() + LOOKOUT;
         while Instant::now() < until {
             if self.channel.has_work()? {
@@ -93,8 +99,49 @@ impl Session {
         body: &[u8],
         output: &[u8],
     ) -> Result<bool, SessionError> {
+        self.channel.release()?;
         let run_ns = u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX);
         Ok(self.channel.answer(job, status, run_ns, body, output)?)
+    }
+
+    /// From now on, jobs get private copies of segments where the system can make them
+    /// page by page; elsewhere regions stay as they are, not writable.
+    pub fn make_private(&mut self) {
+        self.channel.make_private();
+    }
+
+    /// Whether nothing is to be done at the moment, while views of segments are alive:
+    /// time to look whether that is only because garbage was not collected.
+    pub fn idles_with_views(&self) -> Result<bool, SessionError> {
+        Ok(self.channel.is_held() && !self.channel.has_work()?)
+    }
+
+    /// The segment that these bytes lie in, and where, if the result of a job may refer
+    /// to it.
+    pub fn find(&self, bytes: Span<'_>) -> Option<(u64, u64)> {
+        self.channel.find(bytes)
+    }
+
+    /// Says that the result of `job`, which is to be sent next, refers to a segment that
+    /// was found. The first one has slot 0, and so on.
+    pub fn place(&mut self, job: u64, segment: u64) -> Result<(), SessionError> {
+        Ok(self.channel.place(job, segment)?)
+    }
+
+    /// Puts what the result of `job` consists of into shared memory, as the next slot.
+    /// False if there is none: it is to be sent as it is.
+    pub fn store(&mut self, job: u64, parcel: &Parcel<'_>) -> Result<bool, SessionError> {
+        let Some(mut granted) = self.channel.want(job, parcel.len())? else {
+            return Ok(false);
+        };
+        if let Err(error) = granted.write(parcel) {
+            // The client tells why if it is for want of memory that it has no more to give.
+            tracing::debug!(%error, "a result does not fit into shared memory");
+            return Ok(false);
+        }
+        self.channel.written(&granted);
+        self.channel.place(job, granted.segment)?;
+        Ok(true)
     }
 
     /// Waits for room and writes on; whether all is written.

@@ -1,0 +1,212 @@
+//! What a worker makes of the client's messages.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use pp_proto::{Assembler, Digest, Payload, ProtocolError, Stream, ToExecutor};
+
+use super::LineError;
+use super::bell::WorkerBell;
+use super::borrowing::Borrowing;
+use crate::blob::Blob;
+use crate::segments::Region;
+
+/// What the client wants next.
+#[derive(Debug)]
+pub enum Next {
+    /// To set up with these settings.
+    Configure(Bytes),
+    /// To keep a function.
+    Function {
+        /// What jobs call it.
+        function: u64,
+        /// Its name.
+        digest: Digest,
+        /// The function, serialized.
+        blob: Bytes,
+    },
+    /// To run a job, which is taken by now.
+    Job {
+        /// What the client calls it.
+        job: u64,
+        /// A function that was sent before.
+        function: u64,
+        /// Its serialized arguments.
+        args: Blob,
+        /// The segments that they refer to.
+        segments: Vec<Region>,
+    },
+    /// To drop a function.
+    Forget(u64),
+    /// To exit.
+    Shutdown,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// What came first of a payload that arrives in pieces.
+#[derive(Debug)]
+pub(super) enum Begun {
+    Configure,
+    Function {
+        function: u64,
+        digest: Digest,
+    },
+    Job {
+        job: u64,
+        ticket: u64,
+        function: u64,
+    },
+    Segment(u64),
+}
+
+/// What has come, and the ticket by which it is to be claimed if it is a job.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) next: Next,
+    pub(super) ticket: Option<u64>,
+}
+
+impl From<Next> for Arrival {
+    fn from(next: Next) -> Self {
+        Self { next, ticket: None }
+    }
+}
+
+/// What a message may change.
+pub(super) struct Parts<'a> {
+    pub(super) bell: &'a mut WorkerBell,
+    pub(super) borrowing: &'a mut Borrowing,
+    pub(super) assembler: &'a mut Assembler,
+    pub(super) begun: &'a mut HashMap<Stream, Begun>,
+}
+
+impl Parts<'_> {
+    pub(super) fn take(&mut self, message: ToExecutor<'_>) -> Result<Option<Arrival>, LineError> {
+        match message {
+            ToExecutor::Hello { .. } => Ok(None),
+            ToExecutor::Configure { settings } => {
+                self.payload(Stream::Configure, Begun::Configure, settings)
+            }
+            ToExecutor::Function {
+                function,
+                digest,
+                body,
+            } => {
+                let begun = Begun::Function { function, digest };
+                self.payload(Stream::Function(function), begun, body)
+            }
+            ToExecutor::Job {
+                job,
+                ticket,
+                function,
+                args,
+            } => {
+                let begun = Begun::Job {
+                    job,
+                    ticket,
+                    function,
+                };
+                self.payload(Stream::Job(job), begun, args)
+            }
+            ToExecutor::More { stream, bytes } => self.more(stream, bytes),
+            ToExecutor::Forget { function } => Ok(Some(Next::Forget(function).into())),
+            ToExecutor::Shutdown => Ok(Some(Next::Shutdown.into())),
+            ToExecutor::Carry { segment, body } => {
+                self.payload(Stream::Segment(segment), Begun::Segment(segment), body)
+            }
+            ToExecutor::Segment { .. }
+            | ToExecutor::Use { .. }
+            | ToExecutor::Grant { .. }
+            | ToExecutor::Refuse { .. }
+            | ToExecutor::Drop { .. } => {
+                self.lent(message)?;
+                Ok(None)
+            }
+            ToExecutor::Recall { .. } | ToExecutor::Ping { .. } => {
+                Err(LineError::Unexpected(message.name()))
+            }
+        }
+    }
+
+    /// What is said of segments.
+    fn lent(&mut self, message: ToExecutor<'_>) -> Result<(), LineError> {
+        match message {
+            ToExecutor::Segment {
+                segment,
+                len,
+                inode,
+            } => self.borrowing.receive(segment, len, inode, self.bell),
+            ToExecutor::Use { job, segment } => self.borrowing.use_for(job, segment),
+            ToExecutor::Grant { job, segment, warm } => self.borrowing.grant(job, segment, warm),
+            ToExecutor::Refuse { job } => self.borrowing.refuse(job),
+            ToExecutor::Drop { segment } => {
+                self.borrowing.forget(segment);
+                Ok(())
+            }
+            _ => Err(LineError::Unexpected(message.name())),
+        }
+    }
+
+    fn payload(
+        &mut self,
+        stream: Stream,
+        begun: Begun,
+        payload: Payload<'_>,
+    ) -> Result<Option<Arrival>, LineError> {
+        if let Some(whole) = payload.whole() {
+            return Ok(self.complete(&begun, Blob::from(whole)));
+        }
+        self.assembler
+            .begin(stream, payload)
+            .map_err(ProtocolError::from)?;
+        self.begun.insert(stream, begun);
+        Ok(None)
+    }
+
+    fn more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Arrival>, LineError> {
+        let complete = self
+            .assembler
+            .more(stream, bytes)
+            .map_err(ProtocolError::from)?;
+        let Some(bytes) = complete else {
+            return Ok(None);
+        };
+        let begun = self
+            .begun
+            .remove(&stream)
+            .ok_or(LineError::Unexpected("end of a payload"))?;
+        Ok(self.complete(&begun, Blob::from(bytes)))
+    }
+
+    fn complete(&mut self, begun: &Begun, bytes: Blob) -> Option<Arrival> {
+        match *begun {
+            Begun::Configure => Some(Next::Configure(bytes.into_bytes()).into()),
+            Begun::Function { function, digest } => Some(
+                Next::Function {
+                    function,
+                    digest,
+                    blob: bytes.into_bytes(),
+                }
+                .into(),
+            ),
+            Begun::Segment(segment) => {
+                self.borrowing.carry(segment, bytes.into_bytes());
+                None
+            }
+            Begun::Job {
+                job,
+                ticket,
+                function,
+            } => Some(Arrival {
+                next: Next::Job {
+                    job,
+                    function,
+                    args: bytes,
+                    segments: self.borrowing.take_for(job),
+                },
+                ticket: Some(ticket),
+            }),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What goes along with a message, beside its own bytes.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::memory::Region;
+use super::pool::{Lease, Pool};
+
+/// Something that a job needs beside its arguments.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// It lies in shared memory.
+    Shared(Arc<Lease>),
+    /// It has to be sent through the line, to each worker once.
+    Carried(Arc<Carried>),
+}
+
+impl Part {
+    /// What is in it, for the user to look at.
+    ///
+    /// # Errors
+    /// The system cannot map it, or this is a forked child.
+    pub fn region(&self, writable: bool) -> io::Result<Region> {
+        match self {
+            Self::Shared(lease) => lease.region(writable),
+            Self::Carried(carried) => {
+                let region = Region::of_bytes(carried.content().clone());
+                if writable {
+                    region.to_writable()
+                } else {
+                    Ok(region)
+                }
+            }
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn content(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Shared(lease) => lease.content(),
+            Self::Carried(carried) => Ok(carried.content().clone()),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        match self {
+            Self::Shared(lease) => lease.id(),
+            Self::Carried(carried) => carried.id(),
+        }
+    }
+}
+
+/// What cannot lie in shared memory. Workers forget it when it is dropped.
+#[derive(Debug)]
+pub struct Carried {
+    id: u64,
+    content: Bytes,
+    pool: Arc<Pool>,
+}
+
+impl Carried {
+    pub(crate) fn new(pool: &Arc<Pool>, content: Bytes) -> Self {
+        Self {
+            id: pool.name_carried(),
+            content,
+            pool: Arc::clone(pool),
+        }
+    }
+
+    /// Whether something with this name is carried, and no segment.
+    pub(crate) fn is_name(id: u64) -> bool {
+        id > u64::MAX / 2
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn content(&self) -> &Bytes {
+        &self.content
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.pool.drop_carried(self.id);
+    }
+}
