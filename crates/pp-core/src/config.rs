@@ -71,8 +71,9 @@ pub struct WindowConfig {
     /// 256: more gains nothing measurable, and costs memory in the executor.
     pub max_ahead: u32,
     /// An executor gets more while it holds less expected work than this. Default
-    /// 300 us: a few times the wake-up of a sleeping thread (30 to 90 us), so
-    /// that an executor never waits for its next job.
+    /// 2 ms: many times the wake-up of a sleeping thread (30 to 90 us), so that an
+    /// executor never waits for its next job, and so much that the results of several
+    /// jobs of 1 ms can be taken in at once. What waits too long is recalled.
     pub horizon: Duration,
     /// An executor that holds one job only gets a second one ahead if the first is
     /// expected to take no longer than this. Default 20 ms: for longer jobs the
@@ -85,7 +86,7 @@ impl Default for WindowConfig {
     fn default() -> Self {
         Self {
             max_ahead: 256,
-            horizon: Duration::from_micros(300),
+            horizon: Duration::from_millis(2),
             single_ahead: Duration::from_millis(20),
         }
     }

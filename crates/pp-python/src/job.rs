@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Parcel, Region, Report};
 use pyo3::exceptions::PyException;
@@ -15,6 +16,12 @@ use crate::group::Group;
 use crate::pickling;
 use crate::untracked;
 use crate::waiting::wait_with_signals;
+
+/// How long a waiter looks out for the end of a short job before it lets go of the GIL. To
+/// get it back from a busy thread takes 5 ms; and threads that let go of it again and again,
+/// each for a moment, may leave another one without it for seconds, since CPython makes a
+/// holder give way only if nobody else had it for 5 ms.
+const GLANCE: Duration = Duration::from_micros(10);
 
 /// A submitted job. Call it for its result.
 ///
@@ -173,6 +180,9 @@ impl Job {
         engine
             .check_process()
             .map_err(|error| engine_error(py, &error))?;
+        if engine.attend(&self.inner, GLANCE) {
+            return Ok(());
+        }
         wait_with_signals(py, None, |patience| engine.wait_for(&self.inner, patience))?;
         Ok(())
     }

@@ -38,6 +38,9 @@ struct Table {
 
 /// Callables, by identity, with what they were serialized to: the quick way of `submit`.
 /// Whatever is not found here may still be known to the cache in Python.
+///
+/// Its lock is taken with the GIL held, so whoever has it must not let go of the GIL: no
+/// call into Python that may, none to what is made once, and nothing is dropped.
 #[pyclass(frozen, module = "pp._core")]
 #[derive(Default)]
 pub(crate) struct KnownFunctions {
@@ -77,9 +80,10 @@ impl KnownFunctions {
         let same_path = table.path.len() == path.len()
             && table.path.iter().zip(&path).all(|(old, new)| old.is(new));
         let mut spent = Vec::new();
+        let mut old_path = Vec::new();
         if !same_path || (table.ways.len() >= MOST && !table.ways.contains_key(&place)) {
             spent.extend(table.ways.drain());
-            table.path = path;
+            old_path = std::mem::replace(&mut table.path, path);
         }
         let ways = table.ways.entry(place).or_default();
         let outlived = if ways.len() >= MOST_WAYS {
@@ -90,7 +94,7 @@ impl KnownFunctions {
         ways.push(way);
         drop(table);
         // What dies here may run any code, so not under the lock.
-        drop((outlived, spent));
+        drop((outlived, spent, old_path));
     }
 
     /// Forgets all about the function that was at this place (its `id`).
@@ -121,6 +125,11 @@ impl KnownFunctions {
         modules: &Bound<'_, PyTuple>,
     ) -> PyResult<Option<Py<Function>>> {
         let py = func.py();
+        // Not under the lock: what is made once, such as a name, is made with the GIL let
+        // go, and who takes it then may want the lock.
+        let Some(path) = sys_path(py)? else {
+            return Ok(None);
+        };
         let found = {
             let table = self.table.lock();
             let Some(ways) = table.ways.get(&place(func)) else {
@@ -130,7 +139,7 @@ impl KnownFunctions {
                 is_like(depfuncs, way.depfuncs.bind(py)) && is_like(modules, way.modules.bind(py))
             });
             match way {
-                Some(way) if is_path(py, &table.path)? => {
+                Some(way) if has_entries(&path, &table.path) => {
                     (way.guards.clone_ref(py), way.function.clone_ref(py))
                 }
                 _ => return Ok(None),
@@ -147,15 +156,15 @@ fn is_like(given: &Bound<'_, PyTuple>, known: &Bound<'_, PyTuple>) -> bool {
     given.len() == known.len() && pairs.all(|(one, other)| one.is(other))
 }
 
-/// Whether `sys.path` has just these entries.
-fn is_path(py: Python<'_>, known: &[Py<PyAny>]) -> PyResult<bool> {
-    let Some(path) = sys_namespace(py)?.get_item(intern!(py, "path"))? else {
-        return Ok(false);
-    };
-    let Ok(path) = path.cast_exact::<PyList>() else {
-        return Ok(false);
-    };
-    Ok(path.len() == known.len() && path.iter().zip(known).all(|(now, then)| now.is(then)))
+/// `sys.path`, if it is a list.
+fn sys_path(py: Python<'_>) -> PyResult<Option<Bound<'_, PyList>>> {
+    let path = sys_namespace(py)?.get_item(intern!(py, "path"))?;
+    Ok(path.and_then(|path| path.cast_into_exact().ok()))
+}
+
+/// Whether `path` has just these entries.
+fn has_entries(path: &Bound<'_, PyList>, known: &[Py<PyAny>]) -> bool {
+    path.len() == known.len() && path.iter().zip(known).all(|(now, then)| now.is(then))
 }
 
 /// The names of `sys`.

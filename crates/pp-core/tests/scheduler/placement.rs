@@ -85,8 +85,8 @@ fn jobs_are_sent_ahead_as_far_as_the_horizon() {
     let (mut env, workers) = Env::ready(1);
     env.measure(F, us(30));
     env.submit_many(F, 100);
-    // More follows as long as no more than 300 us are held: eleven are 330 us.
-    assert_eq!(env.held(workers[0]).len(), 11);
+    // More follows as long as no more than 2 ms are held: 67 are 2.01 ms.
+    assert_eq!(env.held(workers[0]).len(), 67);
 }
 
 #[test]
@@ -175,17 +175,19 @@ fn without_a_window_nothing_is_sent_ahead() {
 }
 
 #[test]
-fn a_job_that_turns_out_long_stops_the_sending_ahead() {
+fn jobs_that_turn_out_long_stop_the_sending_ahead() {
     let (mut env, workers) = Env::ready(1);
     env.measure(F, us(1));
     env.submit_many(F, 100);
     let before = env.held(workers[0]).len();
-    env.begin(workers[0]);
-    env.finish(workers[0], ms(8));
+    for _ in 0..3 {
+        env.begin(workers[0]);
+        env.finish(workers[0], ms(8));
+    }
     env.submit_many(F, 10);
     assert_eq!(
         env.held(workers[0]).len(),
-        before - 1,
+        before - 3,
         "the others may be as long"
     );
 }

@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_micros(30);
 impl Shared {
     /// Waits until `job` has ended or `patience` is over; whether it has ended.
     pub(super) fn wait_for(self: &Arc<Self>, job: &Job, patience: Duration) -> bool {
-        job.outcome().is_some() || self.attend(job) || job.wait(patience)
+        job.outcome().is_some() || self.attend(job, ATTENTION) || job.wait(patience)
     }
 
     /// Whether jobs like this one are over so soon that attending pays, as far as is
@@ -34,14 +34,14 @@ impl Shared {
         expected.is_none_or(|time| time <= SOON)
     }
 
-    /// Takes in results for a moment; whether `job` was among them.
-    fn attend(self: &Arc<Self>, job: &Job) -> bool {
+    /// Takes in results, for so long at the most; whether `job` was among them.
+    pub(super) fn attend(self: &Arc<Self>, job: &Job, length: Duration) -> bool {
         if !self.ends_soon(job) {
             // The scheduler may not even have been told of it.
             self.deliver();
             return job.outcome().is_some();
         }
-        let until = Instant::now() + ATTENTION;
+        let until = Instant::now() + length;
         begin(&mut self.lock());
         loop {
             if let Some(mut state) = self.try_lock() {

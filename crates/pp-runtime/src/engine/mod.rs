@@ -167,6 +167,12 @@ impl Engine {
         }))
     }
 
+    /// Takes in results for a moment, `length` at the most, if `job` may end as soon;
+    /// whether it has ended. Never sleeps.
+    pub fn attend(&self, job: &Job, length: Duration) -> bool {
+        self.shared.attend(job, length)
+    }
+
     /// Waits until `job` has ended or `patience` is over; whether it has ended. May
     /// take in results of other jobs meanwhile.
     pub fn wait_for(&self, job: &Job, patience: Duration) -> bool {

@@ -17,7 +17,7 @@ const STREAM: u64 = 16;
 /// and what it takes to wake up, even if they take nearly no time.
 const SHORT: Duration = Duration::from_micros(40);
 /// The longest nap: nobody should have to wait much longer for a result.
-const LONG: Duration = Duration::from_micros(200);
+const LONG: Duration = Duration::from_millis(1);
 /// With fewer results to expect in a nap, being woken for each is as good.
 const WORTHWHILE: usize = 2;
 
@@ -107,11 +107,16 @@ mod tests {
             None,
             "one of 1 ms: one result in a nap at the most"
         );
-        assert_eq!(nap(20_000, 64), None, "64 workers with long jobs");
         assert_eq!(
-            nap(1_000, 64),
-            Some(200),
-            "of 64 workers a dozen end in that time"
+            nap(2_000, 4),
+            Some(1_000),
+            "two of 1 ms ahead of two workers"
+        );
+        assert_eq!(nap(20_000, 2), None, "one of 20 ms ahead of each");
+        assert_eq!(
+            nap(10_000, 64),
+            Some(1_000),
+            "of 64 workers some end in that time"
         );
         assert_eq!(nap(60, 500), None, "too short");
         assert_eq!(nap(0, 0), None);
