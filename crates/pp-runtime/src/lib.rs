@@ -17,8 +17,8 @@ mod worker;
 pub use blob::Blob;
 pub use channel::{BellLost, LineError};
 pub use engine::{
-    Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice, Notices, Object,
-    Outcome, Report, Totals,
+    Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice,
+    Notices, Object, Outcome, Report, Totals,
 };
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
 pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};

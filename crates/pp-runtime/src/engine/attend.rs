@@ -12,37 +12,37 @@ use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::Worker;
 
-/// How long a waiter attends: about as long as falling asleep and being woken takes
-/// (30 to 50 us on Linux), so that attending at most doubles the cost of a wait.
-const ATTENTION: Duration = Duration::from_micros(20);
+/// What attending came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// The job has ended.
+    Ended,
+    /// It has not, in that time.
+    NotYet,
+    /// It is not expected to, so nobody attended.
+    InVain,
+}
 
 /// Jobs that take no longer than this, and the time to get to them and back, may end
 /// while somebody attends.
 const SOON: Duration = Duration::from_micros(30);
 
 impl Shared {
-    /// Waits until `job` has ended or `patience` is over; whether it has ended.
-    pub(super) fn wait_for(self: &Arc<Self>, job: &Job, patience: Duration) -> bool {
-        job.outcome().is_some() || self.attend(job, ATTENTION) || job.wait(patience)
-    }
-
-    /// Whether jobs like this one are over so soon that attending pays, as far as is
-    /// known. Of others it would only take time from the workers.
-    fn ends_soon(&self, job: &Job) -> bool {
-        let state = self.lock();
-        let expected = state.scheduler.expected_run_time(job.function().id());
-        expected.is_none_or(|time| time <= SOON)
-    }
-
-    /// Takes in results, for so long at the most; whether `job` was among them.
-    pub(super) fn attend(self: &Arc<Self>, job: &Job, length: Duration) -> bool {
-        if !self.ends_soon(job) {
-            // The scheduler may not even have been told of it.
-            self.deliver();
-            return job.outcome().is_some();
-        }
+    /// Takes in results, for so long at the most, if `job` may be among them.
+    pub(super) fn attend(self: &Arc<Self>, job: &Job, length: Duration) -> Attention {
         let until = Instant::now() + length;
-        begin(&mut self.lock());
+        {
+            let mut state = self.lock();
+            if job.outcome().is_some() {
+                return Attention::Ended;
+            }
+            if !ends_soon(&state, job) {
+                // The scheduler may not even have been told of it.
+                self.settle(&mut state);
+                return Attention::InVain;
+            }
+            begin(&mut state);
+        }
         loop {
             if let Some(mut state) = self.try_lock() {
                 self.take_in_all(&mut state);
@@ -53,7 +53,11 @@ impl Shared {
             std::thread::yield_now();
         }
         self.end_attention();
-        job.outcome().is_some()
+        if job.outcome().is_some() {
+            Attention::Ended
+        } else {
+            Attention::NotYet
+        }
     }
 
     /// From here on workers ring again, unless others attend.
@@ -68,6 +72,13 @@ impl Shared {
             // What came after the asking rings the bell.
         }
     }
+}
+
+/// Whether jobs like this one are over so soon that attending pays, as far as is known. Of
+/// others it would only take time from the workers.
+fn ends_soon(state: &State, job: &Job) -> bool {
+    let expected = state.scheduler.expected_run_time(job.function().id());
+    expected.is_none_or(|time| time <= SOON)
 }
 
 fn begin(state: &mut State) {

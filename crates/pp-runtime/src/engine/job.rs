@@ -36,7 +36,7 @@ struct Pending {
 
 /// Those who sleep until a job has ended.
 #[derive(Debug, Default)]
-struct Waiters {
+pub(super) struct Waiters {
     ended: Mutex<bool>,
     changed: Condvar,
 }
@@ -54,7 +54,7 @@ impl Waiters {
         }
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         *self.ended.lock() = true;
         self.changed.notify_all();
     }
@@ -133,24 +133,22 @@ impl Job {
         Parcel::weight(&self.pending.lock().args)
     }
 
-    /// Ends the job and wakes who waits for it. Only the first call counts.
-    pub(super) fn end(&self, outcome: Outcome) {
+    /// Ends the job; only the first call counts. Who waits for it is still to be woken.
+    pub(super) fn end(&self, outcome: Outcome) -> Option<Arc<Waiters>> {
         let aborted = matches!(
             &outcome,
             Outcome::Failed(failure) if matches!(**failure, super::JobFailure::ServerDestroyed)
         );
         let mut pending = self.pending.lock();
         if self.outcome.set(outcome).is_err() {
-            return;
+            return None;
         }
         let spent = std::mem::take(&mut pending.args);
         let waiters = pending.waiters.take();
         drop(pending);
         drop(spent);
-        if let Some(waiters) = waiters {
-            waiters.wake();
-        }
         self.group.job_ended(aborted);
+        waiters
     }
 }
 

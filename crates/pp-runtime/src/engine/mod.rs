@@ -11,6 +11,7 @@ mod effects;
 mod events;
 mod functions;
 mod groups;
+mod guard;
 mod inbox;
 mod intake;
 mod io;
@@ -32,6 +33,7 @@ use crate::blob::Blob;
 use crate::sync::Mutex;
 use bytes::Bytes;
 
+pub use attend::Attention;
 pub use config::EngineConfig;
 pub use functions::Function;
 pub use groups::Group;
@@ -167,16 +169,10 @@ impl Engine {
         }))
     }
 
-    /// Takes in results for a moment, `length` at the most, if `job` may end as soon;
-    /// whether it has ended. Never sleeps.
-    pub fn attend(&self, job: &Job, length: Duration) -> bool {
+    /// Takes in results for a moment, `length` at the most, if `job` may end as soon.
+    /// Never sleeps.
+    pub fn attend(&self, job: &Job, length: Duration) -> Attention {
         self.shared.attend(job, length)
-    }
-
-    /// Waits until `job` has ended or `patience` is over; whether it has ended. May
-    /// take in results of other jobs meanwhile.
-    pub fn wait_for(&self, job: &Job, patience: Duration) -> bool {
-        self.shared.wait_for(job, patience)
     }
 
     /// Sets the number of workers. Fewer: busy ones finish what they run first.

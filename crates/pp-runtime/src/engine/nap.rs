@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_micros(40);
 /// The longest nap: nobody should have to wait much longer for a result.
 const LONG: Duration = Duration::from_millis(1);
 /// With fewer results to expect in a nap, being woken for each is as good.
-const WORTHWHILE: usize = 2;
+const WORTHWHILE: f64 = 1.5;
 
 /// Decides when to nap.
 #[derive(Debug)]
@@ -65,11 +65,12 @@ impl Nap {
 }
 
 /// The nap that a supply allows: half of it, so that nobody runs out of work.
+#[allow(clippy::cast_precision_loss)] // jobs ahead are counted in hundreds
 fn covered(supply: Supply) -> Option<Duration> {
     let length = (supply.lasts / 2).min(LONG);
     // So many jobs end in the time that the supply lasts, about; that many in a nap.
-    let share = length.as_nanos() * supply.jobs as u128 / supply.lasts.as_nanos().max(1);
-    (length >= SHORT && share >= WORTHWHILE as u128).then_some(length)
+    let share = length.as_secs_f64() * supply.jobs as f64 / supply.lasts.as_secs_f64();
+    (length >= SHORT && share >= WORTHWHILE).then_some(length)
 }
 
 /// Linux may let a thread sleep 50 us longer than it asked for, to save power.

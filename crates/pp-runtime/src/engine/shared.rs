@@ -4,12 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex};
 use mio::event::Source;
 use mio::{Interest, Poll, Registry, Token, Waker};
 
 use super::EngineConfig;
 use super::groups::Group;
+use super::guard::StateGuard;
 use super::inbox::Inbox;
 use super::notices::Notices;
 use super::objects::Objects;
@@ -79,12 +80,12 @@ impl Shared {
         Ok(shared)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+    pub(super) fn lock(&self) -> StateGuard<'_> {
+        StateGuard::new(self.state.lock())
     }
 
-    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.try_lock()
+    pub(super) fn try_lock(&self) -> Option<StateGuard<'_>> {
+        self.state.try_lock().map(StateGuard::new)
     }
 
     /// Wakes the I/O thread.
@@ -140,7 +141,7 @@ impl Shared {
 
     /// Waits until the I/O thread is about to end; whether it is.
     pub(super) fn wait_for_io(&self, deadline: Instant) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while state.io != IoThread::Ended {
             let (guard, is_late) = self.worker_gone.wait_until(state, deadline);
             state = guard;
@@ -154,7 +155,7 @@ impl Shared {
 
     /// Waits until no worker is left; one that survives SIGKILL is reported.
     pub(super) fn wait_for_workers(&self, deadline: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while !state.workers.is_empty() {
             let (guard, is_late) = self.worker_gone.wait_until(state, deadline);
             state = guard;

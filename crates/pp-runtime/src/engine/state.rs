@@ -9,7 +9,7 @@ use pp_core::{ExecutorId, JobId, Scheduler, Time};
 
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
-use super::job::Job;
+use super::job::{Job, Waiters};
 use super::notices::Notices;
 use super::outcome::{JobFailure, Outcome};
 use super::worker::Worker;
@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) io: IoThread,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
+    /// Who is to be woken when the lock is let go.
+    pub(super) woken: Vec<Arc<Waiters>>,
     /// Spare room for jobs that come from the inbox.
     pub(super) arrivals: Vec<Arc<Job>>,
     born: Instant,
@@ -93,6 +95,7 @@ impl State {
             io_sleeps_until: None,
             io: IoThread::Awake,
             attending: 0,
+            woken: Vec::new(),
             arrivals: Vec::new(),
             born: Instant::now(),
         }
@@ -127,8 +130,8 @@ impl State {
     }
 
     /// Ends a job for its submitter.
-    pub(super) fn end(&self, job: &Arc<Job>, outcome: Outcome) {
-        job.end(outcome);
+    pub(super) fn end(&mut self, job: &Arc<Job>, outcome: Outcome) {
+        self.woken.extend(job.end(outcome));
         if job.announced() {
             self.notices.job_ended(job.number());
         }

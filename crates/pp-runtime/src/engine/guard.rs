@@ -1,0 +1,55 @@
+//! The engine's lock, held.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::job::Waiters;
+use super::state::State;
+use crate::sync::MutexGuard;
+
+/// Access to the state. Who waits for jobs that have ended meanwhile is woken when it is
+/// let go, not before: a thread that wakes up while it is held would run into it at once,
+/// and sleep again.
+pub(super) struct StateGuard<'a> {
+    // Dropped in this order: the lock is let go, then they are woken.
+    state: MutexGuard<'a, State>,
+    woken: Woken,
+}
+
+impl<'a> StateGuard<'a> {
+    pub(super) fn new(state: MutexGuard<'a, State>) -> Self {
+        let woken = Woken(Vec::new());
+        Self { state, woken }
+    }
+}
+
+impl Deref for StateGuard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for StateGuard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for StateGuard<'_> {
+    fn drop(&mut self) {
+        self.woken.0 = std::mem::take(&mut self.state.woken);
+    }
+}
+
+/// Wakes them when it is dropped.
+struct Woken(Vec<Arc<Waiters>>);
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        for waiters in &self.0 {
+            waiters.wake();
+        }
+    }
+}
