@@ -71,9 +71,9 @@ pub struct WindowConfig {
     /// 256: more gains nothing measurable, and costs memory in the executor.
     pub max_ahead: u32,
     /// An executor gets more while it holds less expected work than this. Default
-    /// 2 ms: many times the wake-up of a sleeping thread (30 to 90 us), so that an
-    /// executor never waits for its next job, and so much that the results of several
-    /// jobs of 1 ms can be taken in at once. What waits too long is recalled.
+    /// 6 ms. Where all processors are busy, a thread that wakes up may have to wait for
+    /// one as long as the system lets others run, 3 to 4 ms on Linux; an executor must
+    /// not run dry meanwhile. What waits too long where it is, is recalled.
     pub horizon: Duration,
     /// An executor that holds one job only gets a second one ahead if the first is
     /// expected to take no longer than this. Default 20 ms: for longer jobs the
@@ -86,7 +86,7 @@ impl Default for WindowConfig {
     fn default() -> Self {
         Self {
             max_ahead: 256,
-            horizon: Duration::from_millis(2),
+            horizon: Duration::from_millis(6),
             single_ahead: Duration::from_millis(20),
         }
     }

@@ -17,7 +17,7 @@ const STREAM: u64 = 16;
 /// and what it takes to wake up, even if they take nearly no time.
 const SHORT: Duration = Duration::from_micros(40);
 /// The longest nap: nobody should have to wait much longer for a result.
-const LONG: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_millis(2);
 /// With fewer results to expect in a nap, being woken for each is as good.
 const WORTHWHILE: f64 = 1.5;
 
@@ -108,15 +108,12 @@ mod tests {
             None,
             "one of 1 ms: one result in a nap at the most"
         );
-        assert_eq!(
-            nap(2_000, 4),
-            Some(1_000),
-            "two of 1 ms ahead of two workers"
-        );
+        let six = "six of 1 ms ahead of two workers";
+        assert_eq!(nap(6_000, 12), Some(2_000), "{six}");
         assert_eq!(nap(20_000, 2), None, "one of 20 ms ahead of each");
         assert_eq!(
             nap(10_000, 64),
-            Some(1_000),
+            Some(2_000),
             "of 64 workers some end in that time"
         );
         assert_eq!(nap(60, 500), None, "too short");
