@@ -282,3 +282,35 @@ def test_a_callback_may_wait_for(run_script: RunScript, knot: str) -> None:
         """
     source = textwrap.dedent(head) + textwrap.dedent(KNOTS[knot])
     assert run_script(source, timeout=20).out == "7 7\n"
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_the_first_submits_of_a_program_do_not_block_each_other(
+    run_script: RunScript, round_: int
+) -> None:
+    """What is made once in a process is made by whichever comes first."""
+    ran = run_script(
+        """
+        import sys
+        import threading
+        import pp
+        sys.setswitchinterval(1e-6)
+        server = pp.Server(1)
+        def echo(value):
+            return value
+        def work(start, found):
+            start.wait()
+            for n in range(20):
+                found.append(server.submit(echo, (n,))() == n)
+        found = []
+        start = threading.Barrier(12)
+        threads = [threading.Thread(target=work, args=(start, found)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(len(found), all(found))
+        """,
+        timeout=40,
+    )
+    assert ran.out == "240 True\n"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("demo", "examples", "python", "tests", "tools")
+SOURCES = ("benches", "demo", "examples", "python", "tests", "tools")
 
 
 def built() -> Iterator[Path]:

@@ -19,7 +19,7 @@ use crate::waiting::wait_with_signals;
 
 /// How long a waiter looks out for the end of a short job before it lets go of the GIL. To
 /// get it back from a busy thread takes 5 ms; and threads that let go of it again and again,
-/// each for a moment, may leave another one without it for seconds, since CPython makes a
+/// each for a moment, may leave another one without it for seconds, since Python makes a
 /// holder give way only if nobody else had it for 5 ms.
 const GLANCE: Duration = Duration::from_micros(10);
 
@@ -192,7 +192,7 @@ impl Job {
         wait_with_signals(py, None, |patience| {
             let may_end = attention == Attention::NotYet;
             may_end && engine.attend(&self.inner, LOOKOUT) == Attention::Ended
-                || self.inner.wait(patience)
+                || engine.wait_for(&self.inner, patience)
         })?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::job::Job;
+use super::nap::covered;
 use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::Worker;
@@ -58,6 +59,42 @@ impl Shared {
         } else {
             Attention::NotYet
         }
+    }
+
+    /// Waits until `job` has ended or `patience` is over; whether it has ended. While all
+    /// workers have enough ahead, the waiter looks for results now and then, instead of
+    /// being woken by a thread that had to be woken by a worker.
+    pub(super) fn mind(self: &Arc<Self>, job: &Job, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        if self.try_to_mind(job, deadline) {
+            return true;
+        }
+        job.wait(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// As [`Self::mind`], but gives up once a worker may run dry, or if others attend.
+    fn try_to_mind(self: &Arc<Self>, job: &Job, deadline: Instant) -> bool {
+        let mut minds = false;
+        loop {
+            let mut state = self.lock();
+            self.take_in_all(&mut state);
+            let is_alone = state.attending == u32::from(minds);
+            let nap = state.scheduler.supply().and_then(covered);
+            let nap = nap.filter(|&nap| is_alone && Instant::now() + nap < deadline);
+            let Some(nap) = nap.filter(|_| job.outcome().is_none()) else {
+                break;
+            };
+            if !minds {
+                begin(&mut state);
+                minds = true;
+            }
+            drop(state);
+            std::thread::sleep(nap);
+        }
+        if minds {
+            self.end_attention();
+        }
+        job.outcome().is_some()
     }
 
     /// From here on workers ring again, unless others attend.

@@ -175,6 +175,12 @@ impl Engine {
         self.shared.attend(job, length)
     }
 
+    /// Waits until `job` has ended or `patience` is over; whether it has ended. May take
+    /// in results of other jobs meanwhile.
+    pub fn wait_for(&self, job: &Job, patience: Duration) -> bool {
+        self.shared.mind(job, patience)
+    }
+
     /// Sets the number of workers. Fewer: busy ones finish what they run first.
     pub fn resize(&self, workers: u32) -> Result<(), EngineError> {
         self.check_process()?;

@@ -66,7 +66,7 @@ impl Nap {
 
 /// The nap that a supply allows: half of it, so that nobody runs out of work.
 #[allow(clippy::cast_precision_loss)] // jobs ahead are counted in hundreds
-fn covered(supply: Supply) -> Option<Duration> {
+pub(super) fn covered(supply: Supply) -> Option<Duration> {
     let length = (supply.lasts / 2).min(LONG);
     // So many jobs end in the time that the supply lasts, about; that many in a nap.
     let share = length.as_secs_f64() * supply.jobs as f64 / supply.lasts.as_secs_f64();
