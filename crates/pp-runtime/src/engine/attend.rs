@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::job::Job;
-use super::nap::covered;
+use super::nap::waiters_nap;
 use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::Worker;
@@ -79,8 +79,8 @@ impl Shared {
             let mut state = self.lock();
             self.take_in_all(&mut state);
             let is_alone = state.attending == u32::from(minds);
-            let nap = state.scheduler.supply().and_then(covered);
-            let nap = nap.filter(|&nap| is_alone && Instant::now() + nap < deadline);
+            let nap =
+                waiters_nap(&state).filter(|&nap| is_alone && Instant::now() + nap < deadline);
             let Some(nap) = nap.filter(|_| job.outcome().is_none()) else {
                 break;
             };

@@ -18,8 +18,12 @@ const STREAM: u64 = 16;
 const SHORT: Duration = Duration::from_micros(40);
 /// The longest nap: nobody should have to wait much longer for a result.
 const LONG: Duration = Duration::from_millis(2);
-/// With fewer results to expect in a nap, being woken for each is as good.
+/// With fewer results to expect in a nap of the I/O thread, being woken for each is as
+/// good.
 const WORTHWHILE: f64 = 1.5;
+/// The same for a thread that waits for a job. Being woken costs it several times as much as
+/// a nap: the worker rings, the I/O thread wakes up, and wakes it.
+const WORTHWHILE_FOR_WAITERS: f64 = 0.25;
 
 /// Decides when to nap.
 #[derive(Debug)]
@@ -48,7 +52,8 @@ impl Nap {
         } else if ended >= STREAM {
             Some(SHORT)
         } else {
-            state.scheduler.supply().and_then(covered)
+            let supply = state.scheduler.supply();
+            supply.and_then(|supply| covered(supply, WORTHWHILE))
         };
         self.next.is_some()
     }
@@ -64,13 +69,20 @@ impl Nap {
     }
 }
 
-/// The nap that a supply allows: half of it, so that nobody runs out of work.
+/// How long a thread that waits for a job may nap instead of sleeping until it is woken.
+pub(super) fn waiters_nap(state: &State) -> Option<Duration> {
+    let supply = state.scheduler.supply();
+    supply.and_then(|supply| covered(supply, WORTHWHILE_FOR_WAITERS))
+}
+
+/// The nap that a supply allows: half of it, so that nobody runs out of work. None if fewer
+/// results than `worthwhile` are to be expected in it.
 #[allow(clippy::cast_precision_loss)] // jobs ahead are counted in hundreds
-pub(super) fn covered(supply: Supply) -> Option<Duration> {
+fn covered(supply: Supply, worthwhile: f64) -> Option<Duration> {
     let length = (supply.lasts / 2).min(LONG);
     // So many jobs end in the time that the supply lasts, about; that many in a nap.
     let share = length.as_secs_f64() * supply.jobs as f64 / supply.lasts.as_secs_f64();
-    (length >= SHORT && share >= WORTHWHILE).then_some(length)
+    (length >= SHORT && share >= worthwhile).then_some(length)
 }
 
 /// Linux may let a thread sleep 50 us longer than it asked for, to save power.
@@ -93,7 +105,15 @@ mod tests {
 
     fn nap(lasts: u64, jobs: usize) -> Option<u128> {
         let lasts = Duration::from_micros(lasts);
-        covered(Supply { lasts, jobs }).map(|nap| nap.as_micros())
+        covered(Supply { lasts, jobs }, WORTHWHILE).map(|nap| nap.as_micros())
+    }
+
+    #[test]
+    fn a_waiter_naps_for_less() {
+        let lasts = Duration::from_millis(10);
+        let supply = Supply { lasts, jobs: 2 };
+        assert_eq!(covered(supply, WORTHWHILE), None);
+        assert_eq!(covered(supply, WORTHWHILE_FOR_WAITERS), Some(LONG));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::sync::Mutex;
 pub(crate) struct SegmentFile {
     id: u64,
     len: u64,
+    #[cfg(unix)]
     inode: u64,
     file: ManuallyDrop<File>,
     /// How many of the first bytes have memory behind them.
@@ -53,6 +54,7 @@ impl SegmentFile {
         self.id
     }
 
+    #[cfg(unix)]
     pub(crate) fn inode(&self) -> u64 {
         self.inode
     }
