@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn, Self, TypeVar
 from pp import _core, _logging, _outcome, _processes
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter
-from pp._errors import DestroyedServerError
+from pp._errors import DestroyedServerError, PPError
 from pp._map.face import MapsItems
 from pp._serialize.functions import FunctionPacker, PackedFunction
 from pp._serialize.values import dumps_args
@@ -32,6 +32,9 @@ _LEAST_PROTO = 2
 
 # Groups beyond this are forgotten when none of their jobs is pending.
 _MOST_GROUPS = 1024
+
+# Larger functions are left to the packer, which bounds what it keeps.
+_MOST_REMEMBERED = 256 * 1024
 
 # A bound on what "ncpus" may be, far above any machine; catches mistakes.
 _MOST_WORKERS = 100_000
@@ -114,6 +117,8 @@ class Server(Submitter, MapsItems):
         shared_memory: int | None = None,
         writable_buffers: bool = False,
     ) -> None:
+        if "_engine" in vars(self):
+            raise PPError("a Server cannot be initialized twice; make a new one")
         workers = _worker_count(ncpus)
         _check_nodes(ppservers, secret)
         _check_choices(proto, errors, max_worker_deaths, max_jobs_per_worker)
@@ -309,7 +314,7 @@ class Server(Submitter, MapsItems):
     ) -> None:
         """Lets the next submit of the same go the quick way."""
         known, place, guards = self._known, id(func), packed.guards
-        if guards is None:
+        if guards is None or len(packed.blob) > _MOST_REMEMBERED:
             return
         try:
             death = weakref.ref(func, lambda _: known.forget(place))

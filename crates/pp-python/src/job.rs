@@ -8,6 +8,7 @@ use pp_runtime::{Attention, Job as RuntimeJob, JobFailure, Outcome, Parcel, Regi
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::big;
 use crate::engine::Home;
@@ -79,7 +80,9 @@ impl Job {
         if raw_result {
             return job.raw(py);
         }
-        job.collect(py)
+        let value = job.collect(py)?;
+        untracked::track_with(this, value.bind(py));
+        Ok(value)
     }
 
     /// Waits until the job has ended and its callback has run. Raises
@@ -119,6 +122,10 @@ impl Job {
     #[getter]
     fn group(&self, py: Python<'_>) -> Py<PyAny> {
         self.group.get().name(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.value.get())
     }
 
     /// Whether the job ended by returning.

@@ -26,7 +26,7 @@ struct Way {
     function: Py<Function>,
     /// Takes the function out of the table when it dies, before another object can be
     /// at its place: so what is found at a place is what was remembered.
-    _death: Py<PyAny>,
+    death: Py<PyAny>,
 }
 
 #[derive(Default)]
@@ -68,13 +68,13 @@ impl KnownFunctions {
         function: Py<Function>,
         death: Py<PyAny>,
     ) {
-        let place = place(func);
+        let (py, place) = (func.py(), place(func));
         let way = Way {
             depfuncs,
             modules,
             guards,
             function,
-            _death: death,
+            death,
         };
         let mut table = self.table.lock();
         let same_path = table.path.len() == path.len()
@@ -86,11 +86,16 @@ impl KnownFunctions {
             old_path = std::mem::replace(&mut table.path, path);
         }
         let ways = table.ways.entry(place).or_default();
-        let outlived = if ways.len() >= MOST_WAYS {
-            Some(ways.remove(0))
-        } else {
-            None
-        };
+        // What was remembered of the same is outdated.
+        let mut outlived: Vec<_> = ways
+            .extract_if(.., |old| {
+                is_like(old.depfuncs.bind(py), way.depfuncs.bind(py))
+                    && is_like(old.modules.bind(py), way.modules.bind(py))
+            })
+            .collect();
+        if ways.len() >= MOST_WAYS {
+            outlived.push(ways.remove(0));
+        }
         ways.push(way);
         drop(table);
         // What dies here may run any code, so not under the lock.
@@ -111,6 +116,8 @@ impl KnownFunctions {
         for way in table.ways.values().flatten() {
             visit.call(&way.depfuncs)?;
             visit.call(&way.guards)?;
+            // It refers to this table, so that `forget` can be called.
+            visit.call(&way.death)?;
         }
         Ok(())
     }

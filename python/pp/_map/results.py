@@ -52,7 +52,6 @@ class _Blocks:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._unfinished: deque[Iterator[Any]] = deque()
-        self._request = _Request(self)
         self._has_ended = False
 
     def __iter__(self) -> Self:
@@ -69,7 +68,8 @@ class _Blocks:
                 unfinished.popleft()
         if self._has_ended:
             raise StopIteration
-        return self._request
+        # Not kept: with a circle of the two, dropping the results would end nothing.
+        return _Request(self)
 
     def request(self) -> None:
         """Waits for the next block."""

@@ -73,6 +73,8 @@ class Run:
             TimeoutError: none came in time. More may come.
             BaseException: what an item or the input has raised. Nothing comes after it.
         """
+        # First: in a forked child, nobody may be there to end a turn.
+        self._engine.check_process()
         me = threading.get_ident()
         if self._whose == me:
             raise ValueError("this map is already being asked for results by the same thread")

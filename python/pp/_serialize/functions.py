@@ -155,7 +155,7 @@ class FunctionPacker:
             key = (key, tuple(map(id, depfuncs)), statements, id(globals))
         known, path = self._path
         if sys.path != known:
-            path = self._look_at_path()
+            known, path = self._look_at_path()
         entry = self._entries.get(key)
         if entry is not None and entry.fits(func, path, proto):
             entry.recent = True
@@ -168,16 +168,15 @@ class FunctionPacker:
             packed = PackedFunction(blob)
         # What `globals` has to offer is not among the guards.
         packed.guards = guards if globals is None else None
-        packed.path = self._path[0]
+        packed.path = known
         found = None if globals is None else _Found(globals, bundle.found)
         self._keep(key, func, (*depfuncs, globals), packed, (path, proto, guards, found))
         return packed
 
-    def _look_at_path(self) -> tuple[str, ...]:
+    def _look_at_path(self) -> tuple[list[str], tuple[str, ...]]:
         seen = list(sys.path)
-        path = tuple(filter(_is_str, seen))
-        self._path = (seen, path)
-        return path
+        self._path = (seen, tuple(filter(_is_str, seen)))
+        return self._path
 
     def _keep(
         self,

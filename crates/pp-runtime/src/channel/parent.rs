@@ -229,6 +229,11 @@ impl ParentChannel {
         self.incoming.waiting().map_or(true, |bytes| bytes > 0)
     }
 
+    /// Whether a result arrives in pieces.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.partial.is_some()
+    }
+
     /// Whether something that was sent waits for its turn or for room.
     pub(crate) fn is_sending(&self) -> bool {
         self.outgoing.is_waiting()

@@ -162,6 +162,9 @@ pub(super) fn with_channel<E: std::fmt::Display>(
     } else {
         state.unrung.push(id);
         state.sending |= is_sending;
+        if is_sending {
+            state.note_bulk();
+        }
     }
 }
 

@@ -34,7 +34,13 @@ impl Shared {
 pub(super) fn take_in(state: &mut State, id: ExecutorId) {
     let mut news = std::mem::take(&mut state.news);
     let received = match state.workers.get_mut(&id).and_then(Worker::channel) {
-        Some(channel) => channel.receive(&mut news),
+        Some(channel) => {
+            let received = channel.receive(&mut news);
+            if channel.is_sending() || channel.is_receiving() {
+                state.note_bulk();
+            }
+            received
+        }
         None => Ok(()),
     };
     let now = state.now();
@@ -71,6 +77,7 @@ fn take_message(
             Ok(())
         }
         Received::Want { job, len } => {
+            state.note_bulk();
             with_channel(state, id, |channel| channel.answer_want(job, len));
             Ok(())
         }

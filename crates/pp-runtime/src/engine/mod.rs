@@ -264,7 +264,8 @@ impl Drop for Engine {
         if self.check_process().is_err() {
             // Sockets, threads and locks in here belong to the parent process.
             std::mem::forget(Arc::clone(&self.shared));
-            std::mem::forget(self.io.lock().take());
+            // Not by the lock, which a thread may have held that was not forked along.
+            std::mem::forget(self.io.get_mut().take());
         }
     }
 }

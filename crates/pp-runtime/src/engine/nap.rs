@@ -5,7 +5,7 @@
 //! jobs of 100 us that is a tenth. So while many results come, or all workers have enough
 //! ahead, it looks for results at short intervals, and nobody rings.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pp_core::Supply;
 
@@ -47,7 +47,7 @@ impl Nap {
     pub(super) fn is_due(&mut self, state: &State) -> bool {
         let ended = state.totals.jobs - self.seen;
         self.seen = state.totals.jobs;
-        self.next = if state.attending > 0 {
+        self.next = if state.attending > 0 || is_bulky(state) {
             None
         } else if ended >= STREAM {
             Some(SHORT)
@@ -69,8 +69,17 @@ impl Nap {
     }
 }
 
+/// Whether big things are on their way. They need an answer or room in the middle of a job,
+/// and again and again, so bells must be heard.
+fn is_bulky(state: &State) -> bool {
+    state.bulk_until.is_some_and(|until| Instant::now() < until)
+}
+
 /// How long a thread that waits for a job may nap instead of sleeping until it is woken.
 pub(super) fn waiters_nap(state: &State) -> Option<Duration> {
+    if is_bulky(state) {
+        return None;
+    }
     let supply = state.scheduler.supply();
     supply.and_then(|supply| covered(supply, WORTHWHILE_FOR_WAITERS))
 }

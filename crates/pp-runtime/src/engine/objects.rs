@@ -71,8 +71,13 @@ impl Objects {
 impl Object {
     /// Whether it has the content of `parcel`.
     fn is(&self, parcel: &Parcel<'_>) -> bool {
+        let Ok(size) = usize::try_from(self.size) else {
+            return false;
+        };
+        // A segment that is used again may have held more before.
         let content: Option<Bytes> = self.part.content().ok();
-        self.size == parcel.len() && content.is_some_and(|content| parcel.equals(&content))
+        let content = content.as_ref().and_then(|content| content.get(..size));
+        self.size == parcel.len() && content.is_some_and(|content| parcel.equals(content))
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Totals {
     pub run_time: Duration,
 }
 
+/// Where one big thing is sent, the next one is not far: so long, it is expected.
+const BULK_LASTS: Duration = Duration::from_millis(50);
+
 /// What the I/O thread is doing, or is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IoThread {
@@ -63,6 +66,8 @@ pub(super) struct State {
     pub(super) io: IoThread,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
+    /// Until then, big things are taken to be on their way.
+    pub(super) bulk_until: Option<Instant>,
     /// Who is to be woken when the lock is let go.
     pub(super) woken: Vec<Arc<Waiters>>,
     /// Spare room for jobs that come from the inbox.
@@ -95,10 +100,16 @@ impl State {
             io_sleeps_until: None,
             io: IoThread::Awake,
             attending: 0,
+            bulk_until: None,
             woken: Vec::new(),
             arrivals: Vec::new(),
             born: Instant::now(),
         }
+    }
+
+    /// Something big has come or gone, or is about to.
+    pub(super) fn note_bulk(&mut self) {
+        self.bulk_until = Some(Instant::now() + BULK_LASTS);
     }
 
     /// The scheduler's time.
