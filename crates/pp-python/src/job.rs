@@ -18,10 +18,8 @@ use crate::pickling;
 use crate::untracked;
 use crate::waiting::wait_with_signals;
 
-/// How long a waiter looks out for the end of a short job before it lets go of the GIL. To
-/// get it back from a busy thread takes 5 ms; and threads that let go of it again and again,
-/// each for a moment, may leave another one without it for seconds, since Python makes a
-/// holder give way only if nobody else had it for 5 ms.
+/// How long a waiter looks out for the end of a short job before it lets go of the GIL: to
+/// get it back from a busy thread takes 5 ms.
 const GLANCE: Duration = Duration::from_micros(10);
 
 /// And how long with the GIL let go, before it sleeps: about as long as falling asleep and

@@ -1,9 +1,9 @@
 //! Small plain values as pickles, without the pickler.
 //!
 //! What is written here is an ordinary pickle that any unpickler reads, of the few
-//! opcodes that numbers, short strings and tuples of them need. The C pickler takes 250
-//! to 370 ns for `(1,)`, most of it for the call and for making its object; this takes
-//! 20. What does not fit goes the usual way.
+//! opcodes that numbers, short strings and tuples of them need. Of what the C pickler takes
+//! for `(1,)`, most is for the call and for making its object. What does not fit goes the
+//! usual way.
 //!
 //! Opcodes: Python's `Lib/pickletools.py`. No memo is kept, so a tuple that is met twice
 //! is written twice, and its size is bounded by the buffer.

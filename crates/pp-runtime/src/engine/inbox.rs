@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::job::Job;
 use crate::sync::Mutex;
 
-/// So many jobs are worth the scheduler's lock. Twice as many gained nothing where it
-/// was measured, half as many cost a tenth of the throughput.
+/// So many jobs are worth the scheduler's lock: half of what a worker gets ahead, so that
+/// they are there before it runs dry.
 const BATCH: usize = 128;
 
 /// What a submitter has to do after its job was put in.

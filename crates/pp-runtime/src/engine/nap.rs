@@ -1,8 +1,8 @@
 //! Short sleeps of the I/O thread while results stream in.
 //!
-//! To be woken for each result costs about 10 us of processors that workers could use:
-//! the worker has to ring, this thread to wake up, and perhaps a thread that waits. Of
-//! jobs of 100 us that is a tenth. So while many results come, or all workers have enough
+//! To be woken for each result costs 20 us and more of processors that workers could use
+//! (seen with jobs of 1 ms): the worker has to ring, this thread to wake up, and perhaps a
+//! thread that waits. So while many results come, or all workers have enough
 //! ahead, it looks for results at short intervals, and nobody rings.
 
 use std::time::{Duration, Instant};
@@ -52,8 +52,7 @@ impl Nap {
         } else if ended >= STREAM {
             Some(SHORT)
         } else {
-            let supply = state.scheduler.supply();
-            supply.and_then(|supply| covered(supply, WORTHWHILE))
+            supplied_nap(state, WORTHWHILE)
         };
         self.next.is_some()
     }
@@ -61,7 +60,7 @@ impl Nap {
     /// Naps if it is due.
     pub(super) fn take(&self) {
         match self.next {
-            // There a sleep takes a millisecond at the least.
+            // While results stream in, there is always something to do.
             Some(_) if cfg!(windows) => std::thread::yield_now(),
             Some(length) => std::thread::sleep(length),
             None => {}
@@ -80,8 +79,16 @@ pub(super) fn waiters_nap(state: &State) -> Option<Duration> {
     if is_bulky(state) {
         return None;
     }
-    let supply = state.scheduler.supply();
-    supply.and_then(|supply| covered(supply, WORTHWHILE_FOR_WAITERS))
+    supplied_nap(state, WORTHWHILE_FOR_WAITERS)
+}
+
+/// The nap that the present supply allows. On Windows none: a sleep may take far longer
+/// there than it was asked to.
+fn supplied_nap(state: &State, worthwhile: f64) -> Option<Duration> {
+    if cfg!(windows) {
+        return None;
+    }
+    covered(state.scheduler.supply()?, worthwhile)
 }
 
 /// The nap that a supply allows: half of it, so that nobody runs out of work. None if fewer

@@ -1,7 +1,7 @@
 //! Tells a process from its forks, at the price of one load.
 //!
-//! A worker asks after each job whether it is still itself. Asking the kernel takes as
-//! long as a fifth of a small job.
+//! A worker asks after each job whether it is still itself. Asking the kernel each time
+//! shows in the profile of small jobs.
 
 #[cfg(target_os = "linux")]
 use std::io;
