@@ -297,10 +297,13 @@ def test_a_server_refuses_wrong_arguments(error: type[Exception], options: dict[
     assert not marked_processes()
 
 
-@pytest.mark.parametrize("ppservers", [("node-1",), ["node-1"]], ids=["tuple", "list"])
+@pytest.mark.parametrize(
+    "ppservers",
+    [("127.0.0.1:1",), ["127.0.0.1:1"], (("127.0.0.1", 1),)],
+    ids=["tuple", "list", "pairs"],
+)
 def test_ppservers_may_be_a_list(make_server: MakeServer, ppservers: Any) -> None:
-    with pytest.warns(RuntimeWarning, match="node-1"):
-        server = make_server(1, ppservers)
+    server = make_server(1, ppservers, secret="epo20pdosl;dksldkmm")
     assert server.submit(jobs.add, (1, 2))() == 3
 
 

@@ -11,8 +11,10 @@ the job waits for its result. What a job raises, `job()` raises.
 
 from pp._core import Job, Ref
 from pp._errors import (
+    AuthenticationError,
     DestroyedServerError,
     JobError,
+    NodeLost,
     PPError,
     SerializationError,
     WorkerDied,
@@ -25,9 +27,11 @@ from pp._version import version
 __version__ = version
 
 __all__ = [
+    "AuthenticationError",
     "DestroyedServerError",
     "Job",
     "JobError",
+    "NodeLost",
     "PPError",
     "Ref",
     "SerializationError",

@@ -14,6 +14,8 @@ _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
 __all__ = [
+    "DEFAULT_PORT",
+    "Daemon",
     "Engine",
     "Function",
     "Group",
@@ -28,6 +30,7 @@ __all__ = [
     "after_fork_in_parent",
     "available_cpus",
     "before_fork",
+    "expand_node",
     "close_log",
     "next_log",
     "resolve_ref",
@@ -133,6 +136,37 @@ class Job(Generic[_T_co]):
     @classmethod
     def __class_getitem__(cls, key: Any) -> Any: ...
 
+DEFAULT_PORT: int
+
+def expand_node(name: str) -> list[str]: ...
+
+@final
+class Daemon:
+    """A node of a cluster."""
+
+    def __new__(
+        cls,
+        listen: list[tuple[str, int]],
+        command: list[str],
+        env: list[tuple[str, str]],
+        *,
+        name: str,
+        python: tuple[int, int, int],
+        workers: int,
+        secret: bytes | None,
+        certificates: tuple[str, str, str] | None,
+        discovery: int | None,
+        behind: list[str],
+        weights: list[tuple[str, int]],
+        shared_memory: int | None,
+        restart: bool,
+    ) -> Daemon: ...
+    @property
+    def addresses(self) -> list[tuple[str, int]]: ...
+    def sessions(self) -> list[tuple[str, str, int, int, int, float, float]]: ...
+    def drain(self, timeout: float) -> bool: ...
+    def stop(self) -> None: ...
+
 @final
 class Engine:
     """Runs jobs in worker processes of this machine."""
@@ -149,9 +183,11 @@ class Engine:
         on_failure: Callable[[BaseException], BaseException | None],
         protocol: int,
         max_worker_deaths: int,
+        max_node_losses: int,
         max_jobs_per_worker: int | None,
         shared_memory: int | None,
         writable_buffers: bool,
+        node_timeout: float,
     ) -> Engine: ...
     def function(self, blob: bytes, name: str | None) -> Function: ...
     def group(self, name: Any) -> Group: ...
@@ -162,6 +198,16 @@ class Engine:
     def set_callbacks(self, runner: Any) -> None: ...
     def put(self, object: Any) -> Ref[Any]: ...
     def resize(self, workers: int) -> None: ...
+    def connect(
+        self,
+        nodes: list[str],
+        secret: bytes | None,
+        certificates: tuple[str, str, str] | None,
+        name: str,
+        python: tuple[int, int, int],
+    ) -> None: ...
+    def nodes(self) -> list[tuple[str, str, int, int, float, float, bool]]: ...
+    def local_totals(self) -> tuple[int, float]: ...
     def totals(self) -> tuple[int, float]: ...
     def worker_pids(self) -> list[int]: ...
     def next_notice(self, timeout: float) -> int | None: ...

@@ -103,6 +103,34 @@ class WorkerStartError(WorkerDied):
         return text
 
 
+class NodeLost(JobError):  # noqa: N818 - the name says what happened
+    """The nodes that had the job were lost, as often as the server allows.
+
+    Args:
+        *args: the text of the error; by default it is made of what follows.
+        node: the name of the last of them.
+        losses: how many were lost.
+
+    The keywords become attributes.
+    """
+
+    def __init__(self, *args: object, node: str = "", losses: int = 0) -> None:
+        super().__init__(*args)
+        self.node = node
+        self.losses = losses
+
+    def __str__(self) -> str:
+        if self.args:
+            return super().__str__()
+        return f"{self.losses} nodes were lost while they had the job; the last was {self.node}"
+
+
+class AuthenticationError(PPError):
+    """There is no secret or certificate to prove by that one belongs to the cluster, or
+    it cannot be used.
+    """
+
+
 class SerializationError(PPError, pickle.PicklingError):
     """Something cannot be sent to a worker, or back.
 

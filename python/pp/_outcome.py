@@ -6,13 +6,14 @@ import pickle
 import sys
 import traceback
 
-from pp._errors import JobError, WorkerDied, WorkerStartError
+from pp._errors import JobError, NodeLost, WorkerDied, WorkerStartError
 from pp._logging import logger
 from pp._serialize.failures import restore, unreadable_result
 from pp._serialize.values import loads
 
 __all__ = [
     "no_worker",
+    "node_lost",
     "print_failure",
     "print_output",
     "raise_failure",
@@ -113,6 +114,18 @@ def no_worker(
         stderr=stderr,
         deaths=0,
         hint=_hint(signal, killed_because, oom_suspected),
+    )
+
+
+def node_lost(*, losses: int, node: str, why: str) -> JobError:
+    """The error of a job whose nodes were lost."""
+    times = "once" if losses == 1 else f"{losses} times"
+    return NodeLost(
+        f"a node was lost {times} while it had the job; the last was {node}: {why}. If other "
+        "jobs go well on these nodes, this one may take them down: look at its memory, and at "
+        "the log of the node",
+        node=node,
+        losses=losses,
     )
 
 

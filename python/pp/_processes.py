@@ -12,6 +12,9 @@ from pp._errors import PPError
 # The variable that marks workers and all that they start.
 MARK = "PP_WORKER_MARK"
 
+# The variable that tells a worker the name of its node, where it works for a node.
+NODE = "PP_NODE"
+
 # Libraries with thread pools of their own, by the variable that bounds each.
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

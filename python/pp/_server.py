@@ -5,16 +5,15 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import pickle
 import sys
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Hashable, Iterable
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeVar
 
-from pp import _core, _logging, _outcome, _processes
+from pp import _arguments, _core, _logging, _outcome, _processes
+from pp._arguments import Certificates
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter
 from pp._errors import DestroyedServerError, PPError
@@ -35,10 +34,6 @@ _MOST_GROUPS = 1024
 
 # Larger functions are left to the packer, which bounds what it keeps.
 _MOST_REMEMBERED = 256 * 1024
-
-# A bound on what "ncpus" may be, far above any machine; catches mistakes.
-_MOST_WORKERS = 100_000
-_MOST_COUNT = 2**32 - 1
 
 
 class Statistics:
@@ -74,13 +69,16 @@ class Server(Submitter, MapsItems):
         ncpus: how many workers to start on this machine; "autodetect" means one
             per processor that this process may use (one, if the server is made
             inside a job). 0 is allowed: jobs then wait until `set_ncpus`.
-        ppservers: names of nodes. This release runs jobs on this machine only and
-            warns if nodes are named.
-        secret: for connections to nodes; must be a string or None.
+        ppservers: nodes that run jobs, too: names or addresses of machines that run
+            `ppserver`, as "node-1", "node-1:60001", "10.0.0.7", "::1", "node-[1-16]" or
+            "dns:workers.example". Any of them may come later, go, and come back.
+        secret: what the nodes know as well, so that each side believes the other. None:
+            what `PP_SECRET` or the file that `PP_SECRET_FILE` names has, or else the
+            user's own file, which `pp secret path` names.
         restart: whether each job gets a fresh worker process.
         proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`. Default 5. 0 and
             1 are taken as 2: the older ones cannot hold what functions need.
-        socket_timeout: for connections to nodes, in seconds.
+        socket_timeout: there for programs written for the classic; see `node_timeout`.
         errors: "raise": `job()` raises what the job raised. "print": it prints
             the traceback and returns None, as the classic did.
         max_worker_deaths: a job that took down this many workers fails with
@@ -92,9 +90,18 @@ class Server(Submitter, MapsItems):
             means none. What finds no place there is copied more often, no more.
         writable_buffers: whether large arrays arrive, in jobs and from them, as private
             copies that may be changed, and not read-only.
+        node_timeout: seconds for which a node may be silent before it is taken for dead,
+            and its jobs run elsewhere. Default 5.
+        max_node_losses: a job during which this many nodes were lost fails with
+            `NodeLost`. Default 3.
+        secret_file: a file that has the secret.
+        certificates: instead of a secret, three files in PEM: certificates of an own
+            authority, the own certificate, and its private key.
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or value.
+        AuthenticationError: nodes are named, and there is no secret, or none that can be
+            used.
 
     A server can be used from any number of threads. `destroy` ends it, as does
     leaving it as a context manager, or the end of the program.
@@ -116,13 +123,23 @@ class Server(Submitter, MapsItems):
         max_jobs_per_worker: int | None = None,
         shared_memory: int | None = None,
         writable_buffers: bool = False,
+        node_timeout: float = 5.0,
+        max_node_losses: int = 3,
+        secret_file: str | os.PathLike[str] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         if "_engine" in vars(self):
             raise PPError("a Server cannot be initialized twice; make a new one")
-        workers = _worker_count(ncpus)
-        _check_nodes(ppservers, secret)
-        _check_choices(proto, errors, max_worker_deaths, max_jobs_per_worker)
-        _check_memory(shared_memory)
+        workers = _arguments.worker_count(ncpus)
+        nodes = _arguments.node_names(ppservers)
+        _arguments.check_secret(secret)
+        _arguments.check_choices(proto, errors)
+        _arguments.check_count("max_worker_deaths", max_worker_deaths)
+        _arguments.check_count("max_node_losses", max_node_losses)
+        if max_jobs_per_worker is not None:
+            _arguments.check_count("max_jobs_per_worker", max_jobs_per_worker)
+        _arguments.check_timeout("node_timeout", node_timeout)
+        _arguments.check_memory(shared_memory)
         _logging.start()
         _logger.info("Creating server instance (pp-%s)", version)
         _logger.info("Running on Python %s %s", sys.version.split(" ")[0], sys.platform)
@@ -142,9 +159,11 @@ class Server(Submitter, MapsItems):
             on_failure=_outcome.print_failure if self._print_errors else _outcome.raise_failure,
             protocol=self._proto,
             max_worker_deaths=max_worker_deaths,
+            max_node_losses=max_node_losses,
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
             shared_memory=shared_memory,
             writable_buffers=bool(writable_buffers),
+            node_timeout=float(node_timeout),
         )
         self._callbacks = CallbackRunner(self._engine)
         _live.add(self._callbacks)
@@ -152,6 +171,15 @@ class Server(Submitter, MapsItems):
         weakref.finalize(self, self._callbacks.abandon).atexit = False
         self._known = KnownFunctions()
         self._begin(self._engine, self._known, self._groups)
+        if nodes:
+            # Most servers have none, and `import pp` is to be quick.
+            from pp._cluster import membership  # noqa: PLC0415
+
+            try:
+                membership.connect(self._engine, nodes, secret, secret_file, certificates)
+            except BaseException:
+                self._callbacks.stop()
+                raise
         self._engine.resize(workers)
         _logger.info("pp local server started with %d workers", workers)
 
@@ -169,15 +197,18 @@ class Server(Submitter, MapsItems):
         """What `submit` does with what it does not know from before."""
         if not callable(func):
             raise TypeError(f"func must be callable, not {type(func).__name__!r}: {func!r:.100}")
-        args = args if type(args) is tuple else _as_tuple("args", args)
+        args = args if type(args) is tuple else _arguments.as_tuple("args", args)
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__!r}")
-        callbackargs = _as_tuple("callbackargs", callbackargs)
+        callbackargs = _arguments.as_tuple("callbackargs", callbackargs)
         if globals is not None and not isinstance(globals, dict):
             raise TypeError(f"globals must be a dictionary, not {type(globals).__name__!r}")
         if self._engine.destroyed:
             _refuse_submission()
-        depfuncs, modules = _as_tuple("depfuncs", depfuncs), _as_tuple("modules", modules)
+        depfuncs, modules = (
+            _arguments.as_tuple("depfuncs", depfuncs),
+            _arguments.as_tuple("modules", modules),
+        )
         packed = self._packer.pack(func, depfuncs, modules, globals, self._proto)
         function: Function = packed.handle or self._register(packed, func)
         members = self._groups.get(group) or self._make_group(group)
@@ -242,18 +273,26 @@ class Server(Submitter, MapsItems):
             TypeError, ValueError: `ncpus` is no number of workers.
             DestroyedServerError: the server has been destroyed.
         """
-        workers = _worker_count(ncpus)
+        workers = _arguments.worker_count(ncpus)
         self._engine.resize(workers)
         self._ncpus = workers
 
     def get_active_nodes(self) -> dict[str, int]:
-        """The nodes that run jobs: names to numbers of workers."""
-        return {"local": self._ncpus}
+        """The nodes that run jobs at the moment: names to numbers of workers.
+
+        "local" is this machine. A node that has not been heard of for 1.5 s is left out.
+        """
+        nodes = self._engine.nodes()
+        active = {name: slots for name, _, slots, *_, is_active in nodes if is_active}
+        return {"local": self._ncpus, **active}
 
     def get_stats(self) -> dict[str, Statistics]:
         """What each node has done so far, by name."""
-        jobs, seconds = self._engine.totals()
-        return {"local": Statistics(self._ncpus, seconds, jobs)}
+        jobs, seconds = self._engine.local_totals()
+        stats = {"local": Statistics(self._ncpus, seconds, jobs)}
+        for name, _, slots, done, took, *_ in self._engine.nodes():
+            stats[name] = Statistics(slots, took, done)
+        return stats
 
     def print_stats(self) -> None:
         """Prints what each node has done so far, as a table."""
@@ -329,81 +368,6 @@ class Server(Submitter, MapsItems):
                     self._groups.pop(other, None)
         # One even if two threads come at once.
         return self._groups.setdefault(name, self._engine.group(name))
-
-
-def _worker_count(ncpus: object) -> int:
-    if ncpus == "autodetect":
-        return _processes.default_workers()
-    if not isinstance(ncpus, int):
-        raise TypeError(f'ncpus must be an int or "autodetect", not {ncpus!r:.100}')
-    if not 0 <= ncpus <= _MOST_WORKERS:
-        raise ValueError(f"ncpus must be between 0 and {_MOST_WORKERS}, not {ncpus}")
-    return int(ncpus)
-
-
-def _as_tuple(name: str, value: object) -> tuple[Any, ...]:
-    if isinstance(value, (tuple, list)):
-        return tuple(value)
-    raise TypeError(
-        f"{name} must be a tuple or a list, not {type(value).__name__!r}; "
-        f"for a single one write {name}=(value,)"
-    )
-
-
-def _check_nodes(ppservers: object, secret: object) -> None:
-    nodes = _as_tuple("ppservers", ppservers)
-    for node in nodes:
-        if not isinstance(node, str):
-            raise TypeError(f"ppservers must hold strings, not {node!r:.100}")
-    if secret is not None and not isinstance(secret, str):
-        raise TypeError(f"secret must be a string or None, not {type(secret).__name__!r}")
-    if nodes:
-        warnings.warn(
-            f"nodes are not supported by this release: {', '.join(nodes)} will not be "
-            "used, jobs run on this machine only",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-
-
-def _check_choices(
-    proto: object, errors: object, max_worker_deaths: object, max_jobs_per_worker: object
-) -> None:
-    highest = pickle.HIGHEST_PROTOCOL
-    if not isinstance(proto, int):
-        raise TypeError(f"proto must be an int, not {type(proto).__name__!r}")
-    if not 0 <= proto <= highest:
-        raise ValueError(f"proto must be between 0 and {highest}, not {proto}")
-    if errors not in ("raise", "print"):
-        raise ValueError(f'errors must be "raise" or "print", not {errors!r}')
-    if not isinstance(max_worker_deaths, int):
-        raise TypeError(f"max_worker_deaths must be an int, not {max_worker_deaths!r:.100}")
-    if not 1 <= max_worker_deaths <= _MOST_COUNT:
-        raise ValueError(
-            f"max_worker_deaths must be at least 1 and at most {_MOST_COUNT}, "
-            f"not {max_worker_deaths}"
-        )
-    if max_jobs_per_worker is not None:
-        if not isinstance(max_jobs_per_worker, int):
-            raise TypeError(
-                f"max_jobs_per_worker must be an int or None, not {max_jobs_per_worker!r:.100}"
-            )
-        if not 1 <= max_jobs_per_worker <= _MOST_COUNT:
-            raise ValueError(
-                f"max_jobs_per_worker must be at least 1 and at most {_MOST_COUNT}, "
-                f"not {max_jobs_per_worker}"
-            )
-
-
-def _check_memory(shared_memory: object) -> None:
-    if shared_memory is None:
-        return
-    if not isinstance(shared_memory, int):
-        raise TypeError(
-            f"shared_memory must be a number of bytes or None, not {shared_memory!r:.100}"
-        )
-    if not 0 <= shared_memory < 2**63:
-        raise ValueError(f"shared_memory must be at least 0 bytes, not {shared_memory}")
 
 
 def _refuse_submission() -> NoReturn:

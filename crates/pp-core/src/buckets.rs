@@ -84,7 +84,8 @@ impl Buckets {
     }
 
     /// How many slots are in a bucket.
-    pub(crate) fn len(&self, bucket: u8) -> usize {
+    #[cfg(test)]
+    fn len(&self, bucket: u8) -> usize {
         self.lists[usize::from(bucket)].len as usize
     }
 

@@ -1,7 +1,8 @@
 //! Cancelling jobs, with or without regard for what has begun.
 
 use crate::effect::{Effect, Ending};
-use crate::executor::{ExecutorState, HeldState};
+use crate::executor::ExecutorState;
+use crate::held::HeldState;
 use crate::job::QUEUED;
 use crate::time::Time;
 use crate::{JobId, Scheduler};
@@ -9,8 +10,9 @@ use crate::{JobId, Scheduler};
 impl<J> Scheduler<J> {
     /// Ends a job as [`Ending::Cancelled`], wherever it is.
     ///
-    /// A queued job ends at once. One that was sent is asked back; if it has been
-    /// started, its executor is killed and replaced, at no other job's charge. False
+    /// A queued job ends at once. One that a worker has is asked back; if it has been
+    /// started, the worker is killed and replaced, at no other job's charge. A node is
+    /// told to end it. False
     /// if the job is not live. After true it may still finish in the regular way, if
     /// it does so before the executor's answer.
     pub fn cancel(&mut self, job: JobId, now: Time) -> bool {
@@ -21,6 +23,13 @@ impl<J> Scheduler<J> {
     /// its own end or to that of its executor. False if the job is not live.
     pub fn withdraw(&mut self, job: JobId, now: Time) -> bool {
         self.call_off(job, HeldState::Withdrawing, now)
+    }
+
+    /// Ends a job as [`Ending::Cancelled`], unless it has begun: then it goes on as if
+    /// nothing had been asked. Which of the two, the end of the job tells, or
+    /// [`JobState::Sent`](crate::JobState::Sent). False if the job is not live.
+    pub fn give_back(&mut self, job: JobId, now: Time) -> bool {
+        self.call_off(job, HeldState::Returning, now)
     }
 
     /// Withdraws all jobs whose data `is_meant`.
@@ -46,8 +55,10 @@ impl<J> Scheduler<J> {
         };
         if slot == QUEUED {
             self.end(job, Ending::Cancelled);
-            let jobs = &self.jobs;
-            self.queue.remove(job, |job| jobs.contains(job));
+            if !self.suspects.remove(job) {
+                let jobs = &self.jobs;
+                self.queue.remove(job, |job| jobs.contains(job));
+            }
             // It may have held up what waits behind it.
             self.pump();
             return true;
@@ -59,33 +70,42 @@ impl<J> Scheduler<J> {
     }
 
     fn call_off_sent(&mut self, slot: u32, job: JobId, manner: HeldState) {
+        let Some(place) = self.place_at(slot, job) else {
+            return;
+        };
         let Some(executor) = self.executors.get_mut(slot) else {
             return;
         };
-        let Some(place) = executor.position(job) else {
+        let Some(state) = executor.held.get(place).map(|held| held.state) else {
             return;
         };
-        let state = executor.held()[place].state;
         let runs = matches!(state, HeldState::Started | HeldState::Withdrawn);
         if manner == HeldState::Withdrawing && (runs || state == HeldState::Cancelling) {
             if runs {
-                executor.mark(place, HeldState::Withdrawn);
+                executor.held.mark(place, HeldState::Withdrawn);
             }
             return;
         }
-        if executor.state == ExecutorState::Killing || runs {
-            executor.remove(place);
+        let may_return = matches!(state, HeldState::Sent | HeldState::Recalling)
+            && executor.state != ExecutorState::Killing;
+        if manner == HeldState::Returning && !may_return {
+            return;
+        }
+        let is_node = executor.is_node();
+        if executor.state == ExecutorState::Killing || runs && !is_node {
+            executor.held.remove(place);
             self.end(job, Ending::Cancelled);
             self.kill(slot);
             return;
         }
-        executor.mark(place, manner);
+        executor.held.mark(place, manner);
         let executor = executor.id;
-        match state {
-            HeldState::Sent => self.effects.push_back(Effect::Recall { executor, job }),
-            // Asked already; it will not come back to run elsewhere.
-            HeldState::Recalling => self.recalls.pending -= 1,
-            _ => {}
+        // What was asked back for another reason will not come back to run elsewhere.
+        self.recalls.pending -= usize::from(state == HeldState::Recalling);
+        if is_node && manner == HeldState::Cancelling && state != HeldState::Cancelling {
+            self.effects.push_back(Effect::Cancel { executor, job });
+        } else if state == HeldState::Sent {
+            self.effects.push_back(Effect::Recall { executor, job });
         }
         self.settle(slot);
     }

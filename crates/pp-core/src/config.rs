@@ -10,6 +10,11 @@ pub struct Config {
     /// many executors have died while running it. Default 3: once may be the
     /// machine's fault and twice bad luck.
     pub max_worker_deaths: NonZeroU32,
+    /// A job ends with [`Ending::NodeLost`](crate::Ending::NodeLost) when this many nodes
+    /// have been lost while holding it. Default 3. Nobody can tell which job took a node
+    /// down, so all that it held are counted; a job that the next loss would end is never
+    /// with another such job on one node.
+    pub max_node_losses: NonZeroU32,
     /// An executor is replaced after this many jobs; `None` for never. Default
     /// `None`. `Some(1)` gives each job a fresh process.
     pub jobs_per_executor: Option<NonZeroU32>,
@@ -30,6 +35,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_worker_deaths: NonZeroU32::MIN.saturating_add(2),
+            max_node_losses: NonZeroU32::MIN.saturating_add(2),
             jobs_per_executor: None,
             start_attempts: 3,
             start_backoff: BackoffConfig::default(),

@@ -43,6 +43,15 @@ pub enum Effect<J> {
         /// What to take back.
         job: JobId,
     },
+    /// Let the node end a job, wherever it is there. Answer with
+    /// [`recall_answered`](crate::Scheduler::recall_answered), at once or later: true once
+    /// the job has been ended, false if its result is on the way.
+    Cancel {
+        /// Who holds it.
+        executor: ExecutorId,
+        /// What to end.
+        job: JobId,
+    },
     /// Ask the executor, which holds no job, to exit. Answer with
     /// [`executor_exited`](crate::Scheduler::executor_exited).
     Retire {
@@ -82,6 +91,7 @@ impl<J> Effect<J> {
             | Self::SendFunction { executor, .. }
             | Self::Send { executor, .. }
             | Self::Recall { executor, .. }
+            | Self::Cancel { executor, .. }
             | Self::Retire { executor }
             | Self::Kill { executor }
             | Self::Forget { executor, .. } => Some(executor),
@@ -98,6 +108,14 @@ pub enum Ending {
     WorkerDied {
         /// How many died.
         deaths: u32,
+        /// The last of them.
+        executor: ExecutorId,
+    },
+    /// Nodes were lost while holding it, as often as
+    /// [`Config::max_node_losses`](crate::Config::max_node_losses) allows.
+    NodeLost {
+        /// How many were lost.
+        losses: u32,
         /// The last of them.
         executor: ExecutorId,
     },

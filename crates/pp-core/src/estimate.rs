@@ -24,13 +24,29 @@ pub(crate) const LONG: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Estimate {
     nanos: u64,
+    /// What short jobs of it take: follows shorter runs at once and longer ones slowly.
+    least: u64,
     samples: u8,
+}
+
+/// What is expected of one job, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// How long it takes; [`LONG`] if nobody knows.
+    pub(crate) time: u32,
+    /// How long it takes if it is one of the short ones.
+    pub(crate) least: u32,
 }
 
 impl Estimate {
     /// Takes in the run time of one job.
     pub(crate) fn observe(&mut self, nanos: u64) {
         let nanos = nanos.max(FLOOR);
+        if self.samples == 0 || nanos < self.least {
+            self.least = nanos;
+        } else {
+            self.least += (nanos - self.least).min(self.least) / 4;
+        }
         if self.samples == 0 {
             self.nanos = nanos;
         } else if nanos >= self.nanos {
@@ -49,12 +65,18 @@ impl Estimate {
         self.samples > 0
     }
 
-    /// The expected run time in nanoseconds; [`LONG`] if it is not known.
-    pub(crate) fn expected(self) -> u32 {
-        if self.is_known() {
-            u32::try_from(self.nanos).unwrap_or(LONG)
-        } else {
-            LONG
+    /// The expected run time.
+    pub(crate) fn expected(self) -> Expected {
+        if !self.is_known() {
+            return Expected {
+                time: LONG,
+                least: 0,
+            };
+        }
+        let nanos = |nanos| u32::try_from(nanos).unwrap_or(LONG);
+        Expected {
+            time: nanos(self.nanos),
+            least: nanos(self.least),
         }
     }
 }
@@ -74,39 +96,51 @@ mod tests {
     #[test]
     fn nothing_is_known_before_the_first_run() {
         assert!(!after(&[]).is_known());
-        assert_eq!(after(&[]).expected(), LONG);
-        assert_eq!(after(&[5_000]).expected(), 5_000);
+        assert_eq!(after(&[]).expected().time, LONG);
+        assert_eq!(after(&[5_000]).expected().time, 5_000);
+    }
+
+    #[test]
+    fn what_short_ones_take_is_known_beside() {
+        let mixed = after(&[vec![300_000; 9], vec![200_000_000], vec![350_000; 3]].concat());
+        let Expected { time, least } = mixed.expected();
+        assert!(time > 500_000 && least < 400_000, "{mixed:?}");
+        let longer = after(&[vec![2_000; 20], vec![5_000_000; 200]].concat());
+        assert!(longer.expected().least > 4_000_000, "{longer:?}");
     }
 
     #[test]
     fn long_runs_count_soon() {
         let estimate = after(&[vec![2_000; 100], vec![10_000_000; 7]].concat());
-        assert!(estimate.expected() > 4_000_000, "{estimate:?}");
+        assert!(estimate.expected().time > 4_000_000, "{estimate:?}");
     }
 
     #[test]
     fn one_long_run_is_no_new_length() {
         let estimate = after(&[vec![2_000; 100], vec![10_000_000]].concat());
-        assert!(estimate.expected() < 10_000, "{estimate:?}");
+        assert!(estimate.expected().time < 10_000, "{estimate:?}");
         let estimate = after(&[vec![2_000; 100], vec![10_000_000], vec![2_000; 20]].concat());
-        assert!(estimate.expected() < 3_000, "{estimate:?}");
+        assert!(estimate.expected().time < 3_000, "{estimate:?}");
     }
 
     #[test]
     fn a_slow_first_run_is_soon_forgotten() {
         let estimate = after(&[vec![1_000_000], vec![2_000; 10]].concat());
-        assert!(estimate.expected() < 10_000, "{estimate:?}");
+        assert!(estimate.expected().time < 10_000, "{estimate:?}");
     }
 
     #[test]
     fn short_runs_count_slowly_later() {
         let estimate = after(&[vec![1_000_000; 20], vec![2_000]].concat());
-        assert!(estimate.expected() > 800_000);
+        assert!(estimate.expected().time > 800_000);
     }
 
     #[test]
     fn extremes_stay_in_range() {
-        assert_eq!(after(&[0]).expected(), 1_000);
-        assert_eq!(after(&[u64::MAX, u64::MAX, 0, u64::MAX]).expected(), LONG);
+        assert_eq!(after(&[0]).expected().time, 1_000);
+        assert_eq!(
+            after(&[u64::MAX, u64::MAX, 0, u64::MAX]).expected().time,
+            LONG
+        );
     }
 }

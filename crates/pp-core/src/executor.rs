@@ -1,13 +1,25 @@
 //! One executor and the jobs that it holds.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::buckets::bucket_of;
 use crate::config::WindowConfig;
+use crate::estimate::Expected;
 use crate::function::FunctionSet;
+use crate::held::HeldJobs;
 use crate::time::nanos;
 use crate::{ExecutorId, JobId, Time};
+
+/// What an executor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExecutorKind {
+    /// A process that is started and ended as is decided here. It runs one job at a
+    /// time.
+    Worker,
+    /// Another scheduler, which comes and goes as it likes. It runs several jobs at a
+    /// time.
+    Node,
+}
 
 /// Where an executor is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,39 +38,6 @@ pub enum ExecutorState {
     Killing,
 }
 
-/// What is known of a job that an executor holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldState {
-    /// Sent. The first of an executor is taken to run.
-    Sent,
-    /// Asked back, to run elsewhere.
-    Recalling,
-    /// Asked back, to be cancelled.
-    Cancelling,
-    /// Asked back, to be cancelled if it has not begun.
-    Withdrawing,
-    /// Known to run, because it could not be taken back.
-    Started,
-    /// Known to run, and not to be run again.
-    Withdrawn,
-}
-
-impl HeldState {
-    /// Whether an answer is to come.
-    pub(crate) fn is_asked_back(self) -> bool {
-        matches!(self, Self::Recalling | Self::Cancelling | Self::Withdrawing)
-    }
-}
-
-/// A job that an executor holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) job: JobId,
-    /// Its expected run time in nanoseconds when it was sent.
-    pub(crate) expected: u32,
-    pub(crate) state: HeldState,
-}
-
 /// How long the last job that an executor holds would wait there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -68,11 +47,28 @@ pub(crate) enum Wait {
     Unknown,
 }
 
+/// Where placement should look for an executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It would start so many jobs at once; so many eighths of its slots are taken.
+    Free { slots: usize, taken: u8 },
+    /// It would start a job after so many nanoseconds.
+    Ahead(u64),
+}
+
+/// For each nanosecond that a message to an executor and back takes, a job may be so
+/// much longer, and still get another behind it. Then the way costs 2 % at the most.
+const WORTH_THE_WAY: u64 = 50;
+
+/// What one job counts at the least, in nanoseconds, when it is reckoned how many are
+/// on the way to an executor and back.
+const SHORTEST: u64 = 1_000;
+
 /// How far jobs are sent ahead: [`WindowConfig`] in the units that are reckoned in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// The most jobs that an executor holds, the running one among them.
-    most: u32,
+    /// The most jobs ahead of each one that runs.
+    ahead: u64,
     /// The most expected work that one job may be to get another behind it.
     single_ahead: u64,
     /// The most expected work that several jobs may be.
@@ -82,9 +78,26 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(window: &WindowConfig) -> Self {
         Self {
-            most: window.max_ahead.saturating_add(1),
+            ahead: u64::from(window.max_ahead),
             single_ahead: nanos(window.single_ahead),
             horizon: nanos(window.horizon),
+        }
+    }
+
+    /// The most jobs that an executor may hold.
+    fn most(&self, executor: &Executor) -> usize {
+        let each = 1 + self.ahead + executor.latency / SHORTEST;
+        let all = each.saturating_mul(executor.held.slots() as u64);
+        usize::try_from(all.min(u64::from(executor.credit))).unwrap_or(usize::MAX)
+    }
+
+    /// The most work, for each slot, that gets another job sent behind it.
+    fn work(&self, executor: &Executor) -> u64 {
+        if executor.held.len() < 2 * executor.held.slots() {
+            let way = executor.latency.saturating_mul(WORTH_THE_WAY);
+            self.single_ahead.max(way)
+        } else {
+            self.horizon.saturating_add(executor.latency)
         }
     }
 }
@@ -93,17 +106,16 @@ impl Limits {
 #[derive(Debug)]
 pub(crate) struct Executor {
     pub(crate) id: ExecutorId,
+    pub(crate) kind: ExecutorKind,
     pub(crate) state: ExecutorState,
     /// The most jobs that it will hold.
     pub(crate) credit: u32,
+    /// What a message to it and the answer take, in nanoseconds, beyond what it takes
+    /// for a worker.
+    pub(crate) latency: u64,
     /// Jobs that it may still be given before it is replaced.
     pub(crate) remaining: Option<u32>,
-    /// Its jobs in the order in which they were sent. The first one runs.
-    held: VecDeque<Held>,
-    /// The expected run times of all of them, in nanoseconds.
-    backlog: u64,
-    /// How many of them are [`HeldState::Sent`].
-    sent: usize,
+    pub(crate) held: HeldJobs,
     /// When it last finished a job, or got one while it had none.
     pub(crate) progress: Time,
     /// It runs a job that turned out long: nothing is sent ahead until that ends.
@@ -119,15 +131,16 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(id: ExecutorId, remaining: Option<u32>) -> Self {
+    /// A worker to be started. It may be given `remaining` jobs.
+    pub(crate) fn worker(id: ExecutorId, remaining: Option<u32>) -> Self {
         Self {
             id,
+            kind: ExecutorKind::Worker,
             state: ExecutorState::Starting,
             credit: 0,
+            latency: 0,
             remaining,
-            held: VecDeque::new(),
-            backlog: 0,
-            sent: 0,
+            held: HeldJobs::new(1),
             progress: Time::ZERO,
             stalled: false,
             watched: false,
@@ -137,12 +150,18 @@ impl Executor {
         }
     }
 
-    pub(crate) fn held(&self) -> &VecDeque<Held> {
-        &self.held
+    /// A node that has come. It runs `slots` jobs at a time.
+    pub(crate) fn node(id: ExecutorId, slots: u32) -> Self {
+        Self {
+            kind: ExecutorKind::Node,
+            state: ExecutorState::Ready,
+            held: HeldJobs::new(slots),
+            ..Self::worker(id, None)
+        }
     }
 
-    pub(crate) fn backlog(&self) -> u64 {
-        self.backlog
+    pub(crate) fn is_node(&self) -> bool {
+        self.kind == ExecutorKind::Node
     }
 
     /// Whether it has been given all the jobs that it may have in its life.
@@ -150,136 +169,88 @@ impl Executor {
         self.remaining == Some(0)
     }
 
-    /// Adds a job at the end.
-    pub(crate) fn push(&mut self, job: JobId, expected: u32, now: Time) {
+    /// Adds a job at the end, and gives its place.
+    pub(crate) fn push(&mut self, job: JobId, expected: Expected, now: Time) -> u32 {
         if self.held.is_empty() {
             self.progress = now;
         }
-        self.held.push_back(Held {
-            job,
-            expected,
-            state: HeldState::Sent,
-        });
-        self.backlog += u64::from(expected);
-        self.sent += 1;
         if let Some(remaining) = &mut self.remaining {
             *remaining = remaining.saturating_sub(1);
         }
-    }
-
-    /// The place of a job. Those that finish are near the front.
-    pub(crate) fn position(&self, job: JobId) -> Option<usize> {
-        self.held.iter().position(|held| held.job == job)
-    }
-
-    /// Removes the job at a place.
-    pub(crate) fn remove(&mut self, index: usize) -> Option<Held> {
-        let held = if index == 0 {
-            self.held.pop_front()?
-        } else {
-            self.held.remove(index)?
-        };
-        self.backlog -= u64::from(held.expected);
-        self.sent -= usize::from(held.state == HeldState::Sent);
-        Some(held)
+        self.held.push(job, expected)
     }
 
     /// Removes a job that never began, so that it does not count as given.
-    pub(crate) fn take_back(&mut self, index: usize) -> Option<Held> {
-        let held = self.remove(index)?;
-        if let Some(remaining) = &mut self.remaining {
+    pub(crate) fn take_back(&mut self, place: u32) {
+        if self.held.remove(place).is_some()
+            && let Some(remaining) = &mut self.remaining
+        {
             *remaining = remaining.saturating_add(1);
         }
-        Some(held)
     }
 
-    /// Removes all jobs.
-    pub(crate) fn take_all(&mut self) -> VecDeque<Held> {
-        self.backlog = 0;
-        self.sent = 0;
-        std::mem::take(&mut self.held)
+    /// How much it has to do, in nanoseconds, with all its slots.
+    pub(crate) fn backlog(&self) -> u64 {
+        self.per_slot(self.held.backlog())
     }
 
-    /// Changes what is known of the job at a place; gives what was known before.
-    pub(crate) fn mark(&mut self, index: usize, state: HeldState) -> Option<HeldState> {
-        let held = self.held.get_mut(index)?;
-        let before = std::mem::replace(&mut held.state, state);
-        self.sent += usize::from(state == HeldState::Sent);
-        self.sent -= usize::from(before == HeldState::Sent);
-        Some(before)
+    fn per_slot(&self, work: u64) -> u64 {
+        work / (self.held.slots() as u64).max(1)
     }
 
-    /// Expects the jobs that it holds to take what `estimate` says by now.
-    pub(crate) fn reestimate(&mut self, estimate: impl Fn(JobId) -> u32) {
-        for held in &mut self.held {
-            held.expected = estimate(held.job);
-        }
-        self.backlog = self.held.iter().map(|held| u64::from(held.expected)).sum();
-    }
-
-    /// How many of its jobs can be asked back: not the first, which runs, and not
-    /// those that were asked for before.
-    pub(crate) fn recallable(&self) -> usize {
-        let first = self.held.front();
-        self.sent - usize::from(first.is_some_and(|held| held.state == HeldState::Sent))
-    }
-
-    /// The places of the jobs that can be asked back, the newest first.
-    pub(crate) fn recallable_places(&self) -> impl Iterator<Item = (usize, Held)> {
-        let later = self.held.iter().copied().enumerate().skip(1).rev();
-        later.filter(|(_, held)| held.state == HeldState::Sent)
-    }
-
-    /// Where placement should look for it: bucket 0 if it idles, by its backlog if
-    /// it may get jobs ahead, nowhere if it may not get any.
-    pub(crate) fn placement(&self, limits: &Limits) -> Option<u8> {
-        let most = self.credit.min(limits.most) as usize;
-        let count = self.held.len();
+    /// Whether it may get a job, and when it would start it.
+    pub(crate) fn room(&self, limits: &Limits) -> Option<Room> {
+        let (count, slots, most) = (self.held.len(), self.held.slots(), limits.most(self));
         if self.state != ExecutorState::Ready || self.is_spent() || count >= most {
             return None;
         }
-        let limit = match count {
-            0 => return Some(0),
-            1 => limits.single_ahead,
-            _ => limits.horizon,
-        };
-        (!self.stalled && self.backlog <= limit).then(|| bucket_of(self.backlog))
+        if count < slots {
+            let taken = u8::try_from(count * 8 / slots).unwrap_or(0);
+            let slots = slots.min(most) - count;
+            return Some(Room::Free { slots, taken });
+        }
+        let may_get = !self.stalled && self.backlog() <= limits.work(self);
+        may_get.then(|| Room::Ahead(self.backlog()))
     }
 
     /// Where recall should look for it: by how long its last job would wait there,
     /// nowhere if there is nothing to ask for.
     pub(crate) fn surplus(&self) -> Option<u8> {
-        if self.state == ExecutorState::Killing || self.recallable() == 0 {
+        if self.state == ExecutorState::Killing || self.held.recallable() == 0 {
             return None;
         }
-        let last = self.held.back()?;
-        Some(bucket_of(self.backlog - u64::from(last.expected)))
+        Some(bucket_of(self.work_before_last()))
+    }
+
+    /// The work that is done before its last job begins, with all its slots.
+    fn work_before_last(&self) -> u64 {
+        let last = self.held.newest().map_or(0, |held| held.expected.time);
+        self.per_slot(self.held.backlog() - u64::from(last))
     }
 
     /// How long its last job would wait from now on.
     pub(crate) fn wait(&self, now: Time, slack: Duration) -> Wait {
-        let (Some(first), Some(last)) = (self.held.front(), self.held.back()) else {
+        let Some(first) = self.held.oldest() else {
             return Wait::About(0);
         };
-        let elapsed = nanos(now.saturating_duration_since(self.progress));
-        let expected = u64::from(first.expected);
-        if elapsed > 2 * expected + nanos(slack) {
+        if self.held.slots() == 0 {
             return Wait::Unknown;
         }
-        let ahead = self.backlog - u64::from(last.expected);
-        Wait::About(ahead.saturating_sub(elapsed.min(expected)))
+        let elapsed = nanos(now.saturating_duration_since(self.progress));
+        let expected = u64::from(first.expected.time);
+        if elapsed > 2 * expected + nanos(slack) + 2 * self.latency {
+            return Wait::Unknown;
+        }
+        Wait::About(
+            self.work_before_last()
+                .saturating_sub(elapsed.min(expected)),
+        )
     }
 
     /// The first contradiction in it, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
-        let backlog: u64 = self.held.iter().map(|held| u64::from(held.expected)).sum();
-        let sent = self
-            .held
-            .iter()
-            .filter(|held| held.state == HeldState::Sent)
-            .count();
-        if (backlog, sent) != (self.backlog, self.sent) {
-            return Some(format!("{} miscounts what it holds: {self:?}", self.id));
+        if let Some(fault) = self.held.fault() {
+            return Some(format!("{} {fault}", self.id));
         }
         let may_hold = matches!(
             self.state,

@@ -3,25 +3,53 @@
 use slab::Slab;
 
 use crate::ExecutorId;
-use crate::buckets::Buckets;
-use crate::executor::{Executor, ExecutorState, Limits};
+use crate::buckets::{Buckets, bucket_of};
+use crate::executor::{Executor, ExecutorKind, ExecutorState, Limits, Room};
 use crate::ids::IdMap;
 use crate::view::ExecutorCounts;
 
-/// Bucket 0 of the placement index: executors that idle.
-const IDLE: u8 = 0;
+/// Buckets of the placement index for executors that would start a job at once: workers
+/// first, then nodes, those with the most free slots first.
+const FREE: u8 = 9;
 
 /// All executors.
 #[derive(Debug)]
 pub(crate) struct ExecutorTable {
-    slots: Slab<Executor>,
+    slots: Slab<Entry>,
     places: IdMap<ExecutorId, u32>,
-    /// Executors that may get a job: idle ones, and by backlog those that have room.
+    /// Executors that may get a job: by the bucket of their room.
     placement: Buckets,
     /// Executors that hold jobs which can be asked back, by how long those wait.
     surplus: Buckets,
-    counts: ExecutorCounts,
+    /// How many jobs would be started at once.
+    free_slots: usize,
+    workers: ExecutorCounts,
+    nodes: ExecutorCounts,
     limits: Limits,
+}
+
+#[derive(Debug)]
+struct Entry {
+    executor: Executor,
+    /// How many of `free_slots` are its.
+    free_slots: usize,
+}
+
+/// Where the placement index has an executor with that room.
+fn bucket(executor: &Executor, room: Room) -> u8 {
+    match room {
+        Room::Free { .. } if !executor.is_node() => 0,
+        Room::Free { taken, .. } => 1 + taken.min(FREE - 2),
+        Room::Ahead(nanos) => (FREE - 1 + bucket_of(nanos)).min(63),
+    }
+}
+
+/// How many jobs an executor with that room would start at once.
+fn free_slots(room: Option<Room>) -> usize {
+    match room {
+        Some(Room::Free { slots, .. }) => slots,
+        _ => 0,
+    }
 }
 
 impl ExecutorTable {
@@ -31,27 +59,45 @@ impl ExecutorTable {
             places: IdMap::default(),
             placement: Buckets::new(),
             surplus: Buckets::new(),
-            counts: ExecutorCounts::default(),
+            free_slots: 0,
+            workers: ExecutorCounts::default(),
+            nodes: ExecutorCounts::default(),
             limits,
         }
     }
 
-    pub(crate) fn insert(&mut self, executor: Executor) {
+    /// Adds an executor, and gives its slot in this table.
+    pub(crate) fn insert(&mut self, executor: Executor) -> u32 {
         let id = executor.id;
-        *self.counts.of(executor.state) += 1;
-        let slot = self.slots.insert(executor);
+        *self.counts_of(executor.kind).of(executor.state) += 1;
+        let entry = Entry {
+            executor,
+            free_slots: 0,
+        };
         // A slab of 2^32 executors cannot be: each is a process or a connection.
-        self.places
-            .insert(id, u32::try_from(slot).unwrap_or(u32::MAX));
+        let slot = u32::try_from(self.slots.insert(entry)).unwrap_or(u32::MAX);
+        self.places.insert(id, slot);
+        slot
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Executor> {
-        let executor = self.slots.try_remove(slot as usize)?;
+        let Entry {
+            executor,
+            free_slots,
+        } = self.slots.try_remove(slot as usize)?;
         self.places.remove(&executor.id);
-        *self.counts.of(executor.state) -= 1;
+        *self.counts_of(executor.kind).of(executor.state) -= 1;
+        self.free_slots -= free_slots;
         self.placement.place(slot, None);
         self.surplus.place(slot, None);
         Some(executor)
+    }
+
+    fn counts_of(&mut self, kind: ExecutorKind) -> &mut ExecutorCounts {
+        match kind {
+            ExecutorKind::Worker => &mut self.workers,
+            ExecutorKind::Node => &mut self.nodes,
+        }
     }
 
     pub(crate) fn slot(&self, id: ExecutorId) -> Option<u32> {
@@ -59,42 +105,59 @@ impl ExecutorTable {
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Executor> {
-        self.slots.get(slot as usize)
+        self.slots.get(slot as usize).map(|entry| &entry.executor)
     }
 
     /// One executor to change. Call [`refresh`](Self::refresh) after a change of
     /// anything but its state.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Executor> {
-        self.slots.get_mut(slot as usize)
+        self.slots
+            .get_mut(slot as usize)
+            .map(|entry| &mut entry.executor)
     }
 
     pub(crate) fn set_state(&mut self, slot: u32, state: ExecutorState) {
-        if let Some(executor) = self.slots.get_mut(slot as usize) {
-            *self.counts.of(executor.state) -= 1;
-            executor.state = state;
-            *self.counts.of(state) += 1;
-            self.refresh(slot);
-        }
+        let Some(executor) = self.get_mut(slot) else {
+            return;
+        };
+        let before = std::mem::replace(&mut executor.state, state);
+        let kind = executor.kind;
+        *self.counts_of(kind).of(before) -= 1;
+        *self.counts_of(kind).of(state) += 1;
+        self.refresh(slot);
     }
 
     /// Brings the indexes up to date with an executor. True if it has come to hold
     /// jobs that can be asked back, and is not being watched for a stall.
     pub(crate) fn refresh(&mut self, slot: u32) -> bool {
-        let Some(executor) = self.slots.get_mut(slot as usize) else {
+        let Some(entry) = self.slots.get_mut(slot as usize) else {
             return false;
         };
+        let executor = &entry.executor;
         let surplus = executor.surplus();
-        self.placement.place(slot, executor.placement(&self.limits));
+        let room = executor.room(&self.limits);
+        let place = room.map(|room| bucket(executor, room));
+        let free_slots = free_slots(room);
+        self.free_slots = self.free_slots - entry.free_slots + free_slots;
+        entry.free_slots = free_slots;
+        let is_unwatched = surplus.is_some() && !entry.executor.watched;
+        self.placement.place(slot, place);
         self.surplus.place(slot, surplus);
-        surplus.is_some() && !executor.watched
+        is_unwatched
     }
 
-    /// The executor that should get the next job, and whether it idles: the one
-    /// that became idle last, or else one with (nearly) the least to do.
+    /// The executor that should get the next job, and whether it would start it at
+    /// once: a worker that idles, the one that became idle last; or a node with free
+    /// slots; or else one with (nearly) the least to do.
     pub(crate) fn next_to_serve(&self) -> Option<(u32, bool)> {
         self.placement
             .lowest()
-            .map(|(slot, bucket)| (slot, bucket == IDLE))
+            .map(|(slot, bucket)| (slot, bucket < FREE))
+    }
+
+    /// Whether an executor may get a job.
+    pub(crate) fn has_room(&self, slot: u32) -> bool {
+        self.placement.bucket(slot).is_some()
     }
 
     /// The executor with (nearly) the longest wait for jobs that can be asked back.
@@ -102,23 +165,29 @@ impl ExecutorTable {
         self.surplus.highest().map(|(slot, _)| slot)
     }
 
-    /// How many idle.
-    pub(crate) fn idle(&self) -> usize {
-        self.placement.len(IDLE)
+    /// How many jobs would be started at once.
+    pub(crate) fn free_slots(&self) -> usize {
+        self.free_slots
     }
 
-    pub(crate) fn counts(&self) -> ExecutorCounts {
-        self.counts
+    /// Workers, by state.
+    pub(crate) fn workers(&self) -> ExecutorCounts {
+        self.workers
+    }
+
+    /// Nodes, by state.
+    pub(crate) fn nodes(&self) -> ExecutorCounts {
+        self.nodes
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Executor)> {
         self.slots
             .iter()
-            .filter_map(|(slot, executor)| Some((u32::try_from(slot).ok()?, executor)))
+            .filter_map(|(slot, entry)| Some((u32::try_from(slot).ok()?, &entry.executor)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Executor> {
-        self.slots.iter_mut().map(|(_, executor)| executor)
+        self.slots.iter_mut().map(|(_, entry)| &mut entry.executor)
     }
 
     /// The slots of all executors in the order of their start.
@@ -133,22 +202,27 @@ impl ExecutorTable {
 
     /// The first contradiction in the table, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
-        let mut counts = ExecutorCounts::default();
+        let mut counts = [ExecutorCounts::default(); 2];
+        let mut free = 0;
         for (slot, executor) in self.iter() {
-            *counts.of(executor.state) += 1;
+            *counts[usize::from(executor.is_node())].of(executor.state) += 1;
             let fault = executor.fault();
             if fault.is_some() {
                 return fault;
             }
+            let room = executor.room(&self.limits);
+            free += free_slots(room);
             let indexed = (self.placement.bucket(slot), self.surplus.bucket(slot));
-            if indexed != (executor.placement(&self.limits), executor.surplus()) {
+            if indexed != (room.map(|room| bucket(executor, room)), executor.surplus()) {
                 return Some(format!("{} is in buckets {indexed:?}", executor.id));
             }
             if self.slot(executor.id) != Some(slot) {
                 return Some(format!("{} is not found by its name", executor.id));
             }
         }
-        let sizes = (self.slots.len(), counts) == (self.places.len(), self.counts);
-        (!sizes).then(|| format!("counted {counts:?}, noted {:?}", self.counts))
+        let counted = [self.workers, self.nodes];
+        let is_sound =
+            (self.slots.len(), counts) == (self.places.len(), counted) && free == self.free_slots;
+        (!is_sound).then(|| format!("counted {counts:?}, {free} free; noted {counted:?}, {self:?}"))
     }
 }

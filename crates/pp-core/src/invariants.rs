@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::executor::HeldState;
+use crate::held::HeldState;
 use crate::ids::IdMap;
 use crate::job::QUEUED;
 use crate::{JobId, Scheduler};
@@ -28,6 +28,7 @@ impl<J> Scheduler<J> {
         check("the job table is sound", self.jobs.fault())?;
         check("the executor table is sound", self.executors.fault())?;
         check("each job is in one place", self.misplaced_job())?;
+        check("suspects are kept apart", self.suspects.fault())?;
         check("functions count their jobs", self.miscounted_function())?;
         check("recalls are counted", self.miscounted_recalls())?;
         check("nobody idles in vain", self.idle_in_vain())?;
@@ -39,9 +40,10 @@ impl<J> Scheduler<J> {
             .queue
             .names()
             .filter(|&job| self.jobs.contains(job))
+            .chain(self.suspects.names())
             .collect();
-        if queued.len() != self.queue.len() {
-            let counted = self.queue.len();
+        if queued.len() != self.queued() {
+            let counted = self.queued();
             return Some(format!("{} are queued, {counted} counted", queued.len()));
         }
         let mut placed = queued.len();
@@ -51,10 +53,9 @@ impl<J> Scheduler<J> {
             }
         }
         for (slot, executor) in self.executors.iter() {
-            placed += executor.held().len();
-            for held in executor.held() {
-                let entry = self.jobs.get(held.job);
-                if entry.is_none_or(|entry| entry.executor != slot) {
+            placed += executor.held.len();
+            for (place, held) in executor.held.places() {
+                if self.place_at(slot, held.job) != Some(place) {
                     return Some(format!("{} holds {} wrongly", executor.id, held.job));
                 }
             }
@@ -67,8 +68,11 @@ impl<J> Scheduler<J> {
         let mut counts: IdMap<u32, usize> = IdMap::default();
         for (job, entry) in self.jobs.iter() {
             *counts.entry(entry.function).or_default() += 1;
-            if entry.deaths >= self.config.max_worker_deaths.get() {
-                return Some(format!("{job} lives after {} deaths", entry.deaths));
+            let (deaths, losses) = (u32::from(entry.deaths), u32::from(entry.losses));
+            if deaths >= self.config.max_worker_deaths.get()
+                || losses >= self.config.max_node_losses.get()
+            {
+                return Some(format!("{job} lives after {deaths} and {losses}"));
             }
         }
         for (place, function) in self.functions.iter() {
@@ -96,7 +100,7 @@ impl<J> Scheduler<J> {
         let held = self
             .executors
             .iter()
-            .flat_map(|(_, executor)| executor.held());
+            .flat_map(|(_, executor)| executor.held.iter());
         let pending = held
             .filter(|held| held.state == HeldState::Recalling)
             .count();
@@ -105,17 +109,17 @@ impl<J> Scheduler<J> {
     }
 
     fn idle_in_vain(&self) -> Option<String> {
-        let (idle, queued) = (self.executors.idle(), self.queue.len());
+        let (idle, queued) = (self.executors.free_slots(), self.queue.len());
         if idle > 0 && queued > 0 {
-            return Some(format!("{idle} executors idle, {queued} jobs are queued"));
+            return Some(format!("{idle} slots are free, {queued} jobs are queued"));
         }
         let untried = idle > self.recalls.pending && self.executors.most_loaded().is_some();
         (untried && self.recalls.deadline.is_none())
-            .then(|| format!("{idle} executors idle, jobs wait elsewhere, no deadline is set"))
+            .then(|| format!("{idle} slots are free, jobs wait elsewhere, no deadline is set"))
     }
 
     fn wrong_number(&self) -> Option<String> {
-        let counts = self.executors.counts();
+        let counts = self.executors.workers();
         let target = self.starts.target;
         if counts.wanted() > target {
             return Some(format!("{counts:?} for {target}"));

@@ -23,10 +23,14 @@ pub(crate) struct Job<J> {
     pub(crate) data: J,
     /// Where the function table holds its function.
     pub(crate) function: u32,
-    /// Executors that died while running it.
-    pub(crate) deaths: u32,
     /// The slot of the executor that holds it, or [`QUEUED`].
     pub(crate) executor: u32,
+    /// Its place among what that executor holds.
+    pub(crate) place: u32,
+    /// Workers that died while running it.
+    pub(crate) deaths: u16,
+    /// Nodes that were lost while holding it.
+    pub(crate) losses: u16,
 }
 
 /// All live jobs, by name.
@@ -253,8 +257,10 @@ mod tests {
         Job {
             data,
             function: 0,
-            deaths: 0,
             executor: QUEUED,
+            place: 0,
+            deaths: 0,
+            losses: 0,
         }
     }
 

@@ -6,8 +6,9 @@
 //! carried out. Time is an argument of every event. So every decision can be
 //! replayed, and tested under virtual time.
 //!
-//! A scheduler spreads *jobs* over *executors*. An executor is a worker process,
-//! or whatever else runs jobs one after another and says when each has ended.
+//! A scheduler spreads *jobs* over *executors*. An executor is a worker process, which
+//! runs jobs one after another, or a *node*: another scheduler, somewhere else, which works
+//! for this one as for a parent (see [`Service`]) and runs several at a time.
 //! What a job is, the scheduler does not know: it carries one opaque value `J`
 //! per job and hands it back when the job ends.
 //!
@@ -16,10 +17,11 @@
 //! * Every job ends exactly once: by [`Scheduler::job_finished`] or by
 //!   [`Effect::End`].
 //! * Jobs are sent in the order of their submission. One that comes back, from a
-//!   dead executor or by a recall, regains its place.
+//!   dead executor or by a recall, regains its place. Only jobs that are suspected of
+//!   taking nodes down ([`Config::max_node_losses`]) wait for a node without another such.
 //! * No ready executor idles while a job is queued; and none idles for longer
-//!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together while
-//!   another holds a job that it has not started.
+//!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together, and what the
+//!   way takes, while another holds a job that it has not started.
 //! * No executor holds more jobs than the credit that it granted.
 //! * When the last job has ended, no table holds anything of it.
 //!
@@ -55,26 +57,31 @@ mod estimate;
 mod executor;
 mod executors;
 mod function;
+mod held;
 mod ids;
 mod invariants;
 mod job;
 mod lifecycle;
+mod nodes;
 mod placement;
 mod queue;
 mod recall;
 mod resize;
 mod scheduler;
+mod service;
 mod starts;
 mod supply;
+mod suspects;
 mod time;
 mod view;
 
 pub use config::{BackoffConfig, Config, RecallConfig, WindowConfig};
 pub use effect::{Destroyed, Effect, Ending};
-pub use executor::ExecutorState;
+pub use executor::{ExecutorKind, ExecutorState};
 pub use ids::{ExecutorId, FunctionId, JobId};
 pub use invariants::InvariantViolation;
 pub use scheduler::Scheduler;
+pub use service::{Answer, Service};
 pub use supply::Supply;
 pub use time::Time;
 pub use view::{ExecutorCounts, ExecutorStats, JobState, JobView};

@@ -1,7 +1,8 @@
 //! Executors come, go and die.
 
 use crate::effect::{Effect, Ending};
-use crate::executor::{Executor, ExecutorState, Held, HeldState};
+use crate::executor::{Executor, ExecutorState};
+use crate::held::{Held, HeldState};
 use crate::time::Time;
 use crate::{ExecutorId, JobId, Scheduler};
 
@@ -43,14 +44,21 @@ impl<J> Scheduler<J> {
         self.pump();
     }
 
-    /// An executor died, or was killed as asked.
+    /// An executor died, cannot be reached any more, or was killed as asked.
     ///
     /// `started` are the jobs that it had begun and not finished. Unless we killed it,
     /// each of them is charged with the death, and ends with [`Ending::WorkerDied`]
     /// when that happens too often. All other jobs that it held are queued again, at
-    /// no charge.
+    /// no charge. Where a node is lost nobody knows what it had begun, so all that it
+    /// held are charged, and end with [`Ending::NodeLost`] when that happens too often.
     pub fn executor_lost(&mut self, executor: ExecutorId, started: &[JobId], now: Time) {
-        self.depart(executor, started, now);
+        let mut started = started.to_vec();
+        started.sort_unstable();
+        self.depart(
+            executor,
+            |held, is_node| is_node || started.binary_search(&held.job).is_ok(),
+            now,
+        );
     }
 
     /// An executor died before it was ready.
@@ -60,16 +68,22 @@ impl<J> Scheduler<J> {
     /// [`Ending::StartFailed`] and nothing is started before the next submit or
     /// resize.
     pub fn executor_start_failed(&mut self, executor: ExecutorId, now: Time) {
-        self.depart(executor, &[], now);
+        self.depart(executor, |_, _| false, now);
     }
 
-    /// An executor that was asked to retire has gone.
+    /// An executor that was asked to retire, or a node that said so before, has gone.
     pub fn executor_exited(&mut self, executor: ExecutorId, now: Time) {
-        self.depart(executor, &[], now);
+        self.depart(executor, |_, _| false, now);
     }
 
     /// An executor is gone, for whatever reason: its state tells what that means.
-    fn depart(&mut self, executor: ExecutorId, started: &[JobId], now: Time) {
+    /// `is_charged`: whether a job of it, which may be a node, is charged with that.
+    fn depart(
+        &mut self,
+        executor: ExecutorId,
+        is_charged: impl Fn(&Held, bool) -> bool,
+        now: Time,
+    ) {
         self.see(now);
         let Some(slot) = self.executors.slot(executor) else {
             return;
@@ -78,18 +92,16 @@ impl<J> Scheduler<J> {
             return;
         };
         self.doubt_effects();
-        let mut charged = started.to_vec();
-        charged.sort_unstable();
-        if gone.state == ExecutorState::Killing {
-            charged.clear();
-        }
+        let is_ours = gone.state == ExecutorState::Killing;
         let mut began = false;
-        for held in gone.take_all() {
-            let is_charged = charged.binary_search(&held.job).is_ok();
+        for held in gone.held.take_all() {
+            let is_charged = !is_ours && is_charged(&held, gone.is_node());
             began |= is_charged;
             self.recover(&gone, held, is_charged);
         }
-        self.note_departure(&gone, began);
+        if !gone.is_node() {
+            self.note_departure(&gone, began);
+        }
         self.start_missing();
         self.pump();
     }
@@ -102,20 +114,31 @@ impl<J> Scheduler<J> {
         if matches!(
             held.state,
             HeldState::Cancelling | HeldState::Withdrawing | HeldState::Withdrawn
-        ) {
+        ) || held.state == HeldState::Returning && !is_charged
+        {
             self.end(held.job, Ending::Cancelled);
             return;
         }
-        let Some(entry) = self.jobs.get_mut(held.job) else {
-            return;
-        };
-        entry.deaths += u32::from(is_charged);
-        let deaths = entry.deaths;
-        if deaths >= self.config.max_worker_deaths.get() {
-            let executor = gone.id;
-            self.end(held.job, Ending::WorkerDied { deaths, executor });
+        match self.charge(gone, held.job, is_charged) {
+            Some(ending) => self.end(held.job, ending),
+            None => self.requeue(held.job),
+        }
+    }
+
+    /// Charges a job with the end of its executor; how it ends if that was once too often.
+    fn charge(&mut self, gone: &Executor, job: JobId, is_charged: bool) -> Option<Ending> {
+        let entry = self.jobs.get_mut(job)?;
+        let executor = gone.id;
+        if gone.is_node() {
+            entry.losses = entry.losses.saturating_add(u16::from(is_charged));
+            let losses = u32::from(entry.losses);
+            let is_over = losses >= self.config.max_node_losses.get();
+            is_over.then_some(Ending::NodeLost { losses, executor })
         } else {
-            self.requeue(held.job);
+            entry.deaths = entry.deaths.saturating_add(u16::from(is_charged));
+            let deaths = u32::from(entry.deaths);
+            let is_over = deaths >= self.config.max_worker_deaths.get();
+            is_over.then_some(Ending::WorkerDied { deaths, executor })
         }
     }
 
@@ -125,9 +148,10 @@ impl<J> Scheduler<J> {
         if !is_wanted {
             return;
         }
-        let counts = self.executors.counts();
+        let counts = self.executors.workers();
         if gone.finished == 0 && !began {
-            if let Some(attempts) = self.starts.failed(counts, self.now) {
+            let others = counts.wanted() + self.executors.nodes().ready;
+            if let Some(attempts) = self.starts.failed(others, self.now) {
                 self.fail_queued(attempts);
             }
             return;
@@ -143,18 +167,19 @@ impl<J> Scheduler<J> {
     /// No executor can be started: nobody will ever run the queued jobs.
     fn fail_queued(&mut self, attempts: u32) {
         let jobs = &self.jobs;
-        for job in self.queue.take_all(|job| jobs.contains(job)) {
+        let queued = self.queue.take_all(|job| jobs.contains(job));
+        for job in queued.into_iter().chain(self.suspects.take_all()) {
             self.end(job, Ending::StartFailed { attempts });
         }
     }
 
-    /// Starts as many executors as are wanted and may be started now.
+    /// Starts as many workers as are wanted and may be started now.
     pub(crate) fn start_missing(&mut self) {
-        for _ in 0..self.starts.due(self.executors.counts(), self.now) {
+        for _ in 0..self.starts.due(self.executors.workers(), self.now) {
             let executor = ExecutorId::from_u64(self.next_executor);
             self.next_executor += 1;
             let remaining = self.config.jobs_per_executor.map(std::num::NonZero::get);
-            self.executors.insert(Executor::new(executor, remaining));
+            self.executors.insert(Executor::worker(executor, remaining));
             self.effects.push_back(Effect::Start { executor });
         }
     }
@@ -181,20 +206,22 @@ impl<J> Scheduler<J> {
         }
         let executor = entry.id;
         let mut cancelled = Vec::new();
-        for place in (0..entry.held().len()).rev() {
-            match entry.held()[place].state {
+        let held: Vec<_> = entry.held.places().collect();
+        for (place, held) in held {
+            match held.state {
                 HeldState::Cancelling | HeldState::Withdrawing => {
-                    cancelled.extend(entry.remove(place));
+                    cancelled.extend(entry.held.remove(place));
                 }
                 HeldState::Recalling => {
                     // Nobody is left to answer.
-                    entry.mark(place, HeldState::Sent);
+                    entry.held.mark(place, HeldState::Sent);
                     self.recalls.pending -= 1;
                 }
+                HeldState::Returning => entry.held.mark(place, HeldState::Sent),
                 HeldState::Sent | HeldState::Started | HeldState::Withdrawn => {}
             }
         }
-        for held in cancelled.into_iter().rev() {
+        for held in cancelled {
             self.end(held.job, Ending::Cancelled);
         }
         self.executors.set_state(slot, ExecutorState::Killing);
@@ -216,12 +243,13 @@ impl<J> Scheduler<J> {
         self.withdraw_effects();
         for slot in self.executors.slots() {
             if let Some(entry) = self.executors.get_mut(slot) {
-                entry.take_all();
+                entry.held.take_all();
             }
             self.executors.refresh(slot);
             self.kill(slot);
         }
         self.queue.take_all(|_| true);
+        self.suspects.clear();
         for (job, entry) in self.jobs.take_all() {
             self.functions.release(entry.function);
             let (data, ending) = (entry.data, Ending::Destroyed);

@@ -1,9 +1,12 @@
 //! Taking back jobs that were sent ahead and wait in the wrong place.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crate::config::Config;
 use crate::effect::{Effect, Ending};
-use crate::executor::{ExecutorState, HeldState, Wait};
+use crate::executor::{Executor, ExecutorState, Wait};
+use crate::held::{Held, HeldState};
 use crate::time::{Time, nanos};
 use crate::{ExecutorId, JobId, Scheduler};
 
@@ -43,25 +46,27 @@ impl<J> Scheduler<J> {
             .recalls
             .deadline
             .is_some_and(|deadline| deadline <= self.now);
-        while self.executors.idle() > self.recalls.pending {
+        while self.executors.free_slots() > self.recalls.pending {
             let Some(slot) = self.executors.most_loaded() else {
                 break;
             };
             let Some(holder) = self.executors.get(slot) else {
                 break;
             };
-            match holder.wait(self.now, self.config.recall.slack) {
+            let slack = self.config.recall.slack;
+            let threshold = nanos(self.config.recall.threshold) + self.way_over(holder);
+            match holder.wait(self.now, slack) {
                 Wait::Unknown => {
                     self.stop_sending_ahead(slot);
                     self.recall_half(slot);
                 }
-                Wait::About(wait) if overdue || wait > nanos(self.config.recall.threshold) => {
+                Wait::About(wait) if overdue || wait > threshold => {
                     self.recall_half(slot);
                 }
                 Wait::About(wait) => {
-                    let slack = self.config.recall.slack;
-                    let wait = std::time::Duration::from_nanos(wait);
-                    let deadline = self.now.saturating_add(wait).saturating_add(slack);
+                    let way = Duration::from_nanos(self.way_over(holder));
+                    let wait = Duration::from_nanos(wait);
+                    let deadline = self.now.saturating_add(wait + slack + way);
                     self.recalls.deadline.get_or_insert(deadline);
                     return;
                 }
@@ -70,28 +75,54 @@ impl<J> Scheduler<J> {
         self.recalls.deadline = None;
     }
 
+    /// What it takes, in nanoseconds, to get a job back from its holder and to where it
+    /// would start, beyond what it takes between workers.
+    fn way_over(&self, holder: &Executor) -> u64 {
+        let taker = self.executors.next_to_serve();
+        let taker = taker.and_then(|(slot, _)| self.executors.get(slot));
+        holder.latency + taker.map_or(0, |taker| taker.latency)
+    }
+
     /// Asks back the newer half of the work that waits at an executor.
     fn recall_half(&mut self, slot: u32) {
         let Some(holder) = self.executors.get(slot) else {
             return;
         };
-        let waiting = || holder.recallable_places();
-        let all: u64 = waiting().map(|(_, held)| u64::from(held.expected)).sum();
+        let waiting = || holder.held.recallable_places();
+        let all: u64 = waiting()
+            .map(|(_, held)| u64::from(held.expected.time))
+            .sum();
         let mut taken = 0;
-        let mut from = usize::MAX;
+        let mut half = Vec::new();
         for (place, held) in waiting() {
-            from = place;
-            taken += u64::from(held.expected);
+            half.push(place);
+            taken += u64::from(held.expected.time);
             if taken * 2 >= all {
                 break;
             }
         }
-        self.recall_from_place(slot, from);
+        self.recall(slot, half);
     }
 
     /// Asks back all that waits at an executor.
     pub(crate) fn recall_all(&mut self, slot: u32) {
-        self.recall_from_place(slot, 1);
+        let Some(holder) = self.executors.get(slot) else {
+            return;
+        };
+        let places = holder.held.recallable_places();
+        let places = places.map(|(place, _)| place).collect();
+        self.recall(slot, places);
+    }
+
+    /// Asks back all that an executor holds, also what may have begun.
+    pub(crate) fn recall_held(&mut self, slot: u32) {
+        let Some(holder) = self.executors.get(slot) else {
+            return;
+        };
+        let is_sent = |held: &Held| held.state == HeldState::Sent;
+        let places = holder.held.places().filter(|(_, held)| is_sent(held));
+        let places = places.map(|(place, _)| place).rev().collect();
+        self.recall(slot, places);
     }
 
     /// Lets an executor get nothing more ahead before it has finished something.
@@ -101,21 +132,20 @@ impl<J> Scheduler<J> {
         }
     }
 
-    /// Asks back what waits at an executor from a place on: the oldest first, so that
-    /// what comes back is sent on in order.
-    fn recall_from_place(&mut self, slot: u32, from: usize) {
+    /// Asks back the jobs at some places, given from the newest to the oldest: the oldest
+    /// first, so that what comes back is sent on in order.
+    fn recall(&mut self, slot: u32, places: Vec<u32>) {
         let Some(holder) = self.executors.get_mut(slot) else {
             return;
         };
         let executor = holder.id;
-        for place in from.max(1)..holder.held().len() {
-            let held = holder.held()[place];
-            if held.state == HeldState::Sent {
-                holder.mark(place, HeldState::Recalling);
-                self.recalls.pending += 1;
-                let job = held.job;
-                self.effects.push_back(Effect::Recall { executor, job });
-            }
+        for place in places.into_iter().rev() {
+            let Some(job) = holder.held.get(place).map(|held| held.job) else {
+                continue;
+            };
+            holder.held.mark(place, HeldState::Recalling);
+            self.recalls.pending += 1;
+            self.effects.push_back(Effect::Recall { executor, job });
         }
         self.settle(slot);
     }
@@ -131,33 +161,41 @@ impl<J> Scheduler<J> {
         let Some(slot) = self.executors.slot(executor) else {
             return;
         };
+        let Some(place) = self.place_at(slot, job) else {
+            return;
+        };
         let Some(holder) = self.executors.get_mut(slot) else {
             return;
         };
-        let Some(place) = holder.position(job) else {
+        let Some(state) = holder.held.get(place).map(|held| held.state) else {
             return;
         };
-        match (holder.held()[place].state, recalled) {
+        match (state, recalled) {
             (HeldState::Recalling, true) => {
                 holder.take_back(place);
                 self.recalls.pending -= 1;
                 self.requeue(job);
             }
             (HeldState::Recalling, false) => {
-                holder.mark(place, HeldState::Started);
+                holder.held.mark(place, HeldState::Started);
                 self.recalls.pending -= 1;
             }
-            (HeldState::Cancelling | HeldState::Withdrawing, true) => {
+            (HeldState::Returning, false) => holder.held.mark(place, HeldState::Started),
+            (HeldState::Cancelling | HeldState::Withdrawing | HeldState::Returning, true) => {
                 holder.take_back(place);
                 self.end(job, Ending::Cancelled);
             }
+            (HeldState::Cancelling, false) if holder.is_node() => {
+                // It has ended in the regular way; that is being told.
+                holder.held.mark(place, HeldState::Withdrawn);
+            }
             (HeldState::Cancelling, false) => {
-                holder.remove(place);
+                holder.held.remove(place);
                 self.end(job, Ending::Cancelled);
                 self.kill(slot);
             }
             (HeldState::Withdrawing, false) => {
-                holder.mark(place, HeldState::Withdrawn);
+                holder.held.mark(place, HeldState::Withdrawn);
             }
             (HeldState::Sent | HeldState::Started | HeldState::Withdrawn, _) => return,
         }
@@ -171,7 +209,8 @@ impl<J> Scheduler<J> {
     pub(crate) fn watch(&mut self, slot: u32) {
         if let Some(executor) = self.executors.get_mut(slot) {
             executor.watched = true;
-            let time = self.now.saturating_add(self.config.recall.stall);
+            let patience = patience(&self.config, executor);
+            let time = self.now.saturating_add(patience);
             self.recalls.looks.push_back((time, slot, executor.id));
         }
     }
@@ -196,11 +235,11 @@ impl<J> Scheduler<J> {
                 continue;
             }
             executor.watched = false;
-            if executor.recallable() == 0 || executor.state == ExecutorState::Killing {
+            if executor.held.recallable() == 0 || executor.state == ExecutorState::Killing {
                 continue;
             }
             let since = self.now.saturating_duration_since(executor.progress);
-            if since >= self.config.recall.stall {
+            if since >= patience(&self.config, executor) {
                 self.stop_sending_ahead(slot);
                 self.recall_all(slot);
             } else {
@@ -208,4 +247,10 @@ impl<J> Scheduler<J> {
             }
         }
     }
+}
+
+/// After how long without an end of a job an executor is stalled. News of ends may be on
+/// the way.
+fn patience(config: &Config, executor: &Executor) -> Duration {
+    config.recall.stall + Duration::from_nanos(executor.latency)
 }

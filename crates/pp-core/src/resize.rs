@@ -7,10 +7,10 @@ use crate::time::Time;
 use crate::{ExecutorId, Scheduler};
 
 impl<J> Scheduler<J> {
-    /// Sets how many executors are wanted; 0 is allowed and lets jobs queue.
+    /// Sets how many workers are wanted; 0 is allowed.
     ///
-    /// Growth is asked for at once, whatever the number, and begins a new series of attempts if starting
-    /// has failed before. Shrinking kills nothing: idle executors retire, busy ones
+    /// Growth is asked for at once, whatever the number, and begins a new series of
+    /// attempts if starting has failed before. Shrinking kills nothing: idle workers retire, busy ones
     /// get no more jobs, give back those that they have not started, and retire when
     /// the others have finished. Ignored after [`destroy`](Self::destroy).
     pub fn resize(&mut self, workers: u32, now: Time) {
@@ -20,7 +20,7 @@ impl<J> Scheduler<J> {
         }
         self.starts.target = workers as usize;
         self.starts.afresh();
-        let wanted = self.executors.counts().wanted();
+        let wanted = self.executors.workers().wanted();
         if wanted > self.starts.target {
             self.shrink(wanted - self.starts.target);
         } else {
@@ -30,7 +30,7 @@ impl<J> Scheduler<J> {
         self.pump();
     }
 
-    /// Lets some executors go: those first that are missed least.
+    /// Lets some workers go: those first that are missed least.
     fn shrink(&mut self, surplus: usize) {
         let mut order: Vec<_> = self
             .executors
@@ -49,17 +49,19 @@ impl<J> Scheduler<J> {
         }
     }
 
-    /// Keeps up to `missing` executors that were to go and have not been told so.
+    /// Keeps up to `missing` workers that were to go and have not been told so.
     fn keep_leaving(&mut self, missing: usize) {
         let mut kept = 0;
         for slot in self.executors.slots() {
             if kept == missing {
                 return;
             }
-            let state = self.executors.get(slot).map(|executor| executor.state);
-            let next = match state {
-                Some(ExecutorState::Surplus) => ExecutorState::Starting,
-                Some(ExecutorState::Draining) => ExecutorState::Ready,
+            let Some(executor) = self.executors.get(slot).filter(|one| !one.is_node()) else {
+                continue;
+            };
+            let next = match executor.state {
+                ExecutorState::Surplus => ExecutorState::Starting,
+                ExecutorState::Draining => ExecutorState::Ready,
                 _ => continue,
             };
             self.executors.set_state(slot, next);
@@ -69,15 +71,18 @@ impl<J> Scheduler<J> {
     }
 }
 
-/// Orders executors by how much would be lost with them, the least first; `None` if
+/// Orders workers by how much would be lost with them, the least first; `None` if
 /// one is going anyway. Those that start come first, then those that have idled
 /// longest, then those with the fewest jobs.
 fn value(executor: &Executor) -> Option<(bool, usize, Time, Reverse<ExecutorId>)> {
+    if executor.is_node() {
+        return None;
+    }
     let is_ready = match executor.state {
         ExecutorState::Starting => false,
         ExecutorState::Ready => true,
         _ => return None,
     };
-    let held = executor.held().len();
+    let held = executor.held.len();
     Some((is_ready, held, executor.progress, Reverse(executor.id)))
 }

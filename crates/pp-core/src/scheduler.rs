@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::effect::{Destroyed, Effect, Ending};
-use crate::executor::{ExecutorState, HeldState, Limits};
+use crate::executor::{ExecutorState, Limits};
 use crate::executors::ExecutorTable;
 use crate::function::FunctionTable;
+use crate::held::HeldState;
 use crate::job::{Job, JobTable, QUEUED};
 use crate::queue::Queue;
 use crate::recall::Recalls;
 use crate::starts::Starts;
+use crate::suspects::Suspects;
 use crate::time::{Time, nanos};
 use crate::{ExecutorId, FunctionId, JobId};
 
@@ -37,6 +39,7 @@ pub struct Scheduler<J> {
     pub(crate) destroyed: bool,
     pub(crate) jobs: JobTable<J>,
     pub(crate) queue: Queue,
+    pub(crate) suspects: Suspects,
     pub(crate) functions: FunctionTable,
     pub(crate) executors: ExecutorTable,
     pub(crate) starts: Starts,
@@ -59,6 +62,7 @@ impl<J> Scheduler<J> {
             destroyed: false,
             jobs: JobTable::new(),
             queue: Queue::default(),
+            suspects: Suspects::default(),
             functions: FunctionTable::default(),
             recalls: Recalls::default(),
             next_executor: 0,
@@ -83,8 +87,10 @@ impl<J> Scheduler<J> {
         let job = self.jobs.insert(Job {
             data,
             function: self.functions.acquire(function),
-            deaths: 0,
             executor: QUEUED,
+            place: 0,
+            deaths: 0,
+            losses: 0,
         });
         self.queue.push(job);
         if self.starts.is_given_up() {
@@ -108,8 +114,9 @@ impl<J> Scheduler<J> {
     ) -> Option<J> {
         self.see(now);
         let slot = self.executors.slot(executor)?;
+        let place = self.place_at(slot, job)?;
         let executor = self.executors.get_mut(slot)?;
-        let held = executor.remove(executor.position(job)?)?;
+        let held = executor.held.remove(place)?;
         executor.finished += 1;
         executor.run_time = executor.run_time.saturating_add(run_time);
         executor.progress = self.now;
@@ -124,11 +131,12 @@ impl<J> Scheduler<J> {
             self.doubt_effects();
         }
         let entry = self.jobs.remove(job)?;
+        self.suspects.left(job);
         let run_time = nanos(run_time);
         if let Some(function) = self.functions.release(entry.function) {
             function.estimate.observe(run_time);
         }
-        if run_time > SURPRISE * u64::from(held.expected) {
+        if run_time > SURPRISE * u64::from(held.expected.time) {
             self.reestimate(slot);
         }
         self.settle(slot);
@@ -144,7 +152,7 @@ impl<J> Scheduler<J> {
             functions.estimate(place).expected()
         };
         if let Some(executor) = self.executors.get_mut(slot) {
-            executor.reestimate(expected);
+            executor.held.reestimate(expected);
         }
     }
 
@@ -180,7 +188,7 @@ impl<J> Scheduler<J> {
     /// When [`tick`](Self::tick) is due, if nothing else happens before. To be asked
     /// when [`poll`](Self::poll) has given `None`.
     pub fn next_deadline(&self) -> Option<Time> {
-        let start = self.starts.deadline(self.executors.counts());
+        let start = self.starts.deadline(self.executors.workers());
         let stall = self.recalls.next_look();
         [start, stall, self.recalls.deadline]
             .into_iter()
@@ -232,12 +240,12 @@ impl<J> Scheduler<J> {
                 let entry = self.jobs.get(job);
                 entry.is_some_and(|entry| entry.executor == slot)
             }
-            Effect::Recall { job, .. } => self.executors.get(slot).is_some_and(|holder| {
-                let held = holder
-                    .position(job)
-                    .and_then(|place| holder.held().get(place));
+            Effect::Recall { job, .. } | Effect::Cancel { job, .. } => {
+                let place = self.place_at(slot, job);
+                let holder = self.executors.get(slot);
+                let held = place.and_then(|place| holder?.held.get(place));
                 held.is_some_and(|held| held.state.is_asked_back())
-            }),
+            }
             _ => true,
         }
     }
@@ -250,6 +258,7 @@ impl<J> Scheduler<J> {
     /// Ends a job that is in no queue and held by nobody.
     pub(crate) fn end(&mut self, job: JobId, ending: Ending) {
         if let Some(entry) = self.jobs.remove(job) {
+            self.suspects.left(job);
             self.functions.release(entry.function);
             let data = entry.data;
             self.effects.push_back(Effect::End { job, data, ending });
@@ -258,24 +267,46 @@ impl<J> Scheduler<J> {
 
     /// Gives a job that nobody holds any more its place in the queue.
     pub(crate) fn requeue(&mut self, job: JobId) {
-        if let Some(entry) = self.jobs.get_mut(job) {
-            entry.executor = QUEUED;
+        let Some(entry) = self.jobs.get_mut(job) else {
+            return;
+        };
+        entry.executor = QUEUED;
+        let losses = entry.losses;
+        self.suspects.left(job);
+        if self.is_suspect(losses) {
+            self.suspects.put(job);
+        } else {
             self.queue.give_back(job);
-            self.starts.revive();
         }
+        self.starts.revive();
+    }
+
+    /// Where a job is among those that the executor in this slot holds; none if it does
+    /// not hold it.
+    pub(crate) fn place_at(&self, slot: u32, job: JobId) -> Option<u32> {
+        let entry = self.jobs.get(job)?;
+        (entry.executor == slot).then_some(entry.place)
     }
 
     /// Brings everything up to date with a change of one executor.
     pub(crate) fn settle(&mut self, slot: u32) {
-        let Some(executor) = self.executors.get(slot) else {
+        let Some(executor) = self.executors.get_mut(slot) else {
             return;
         };
+        if executor.held.is_sparse() {
+            let jobs = &mut self.jobs;
+            executor.held.compact(|job, place| {
+                if let Some(entry) = jobs.get_mut(job) {
+                    entry.place = place;
+                }
+            });
+        }
         let is_leaving = match executor.state {
             ExecutorState::Draining => true,
             ExecutorState::Ready => executor.is_spent(),
             _ => false,
         };
-        if is_leaving && executor.held().is_empty() {
+        if is_leaving && executor.held.is_empty() {
             self.retire(slot);
         } else if self.executors.refresh(slot) {
             self.watch(slot);

@@ -68,14 +68,14 @@ impl Starts {
         self.cautious = false;
     }
 
-    /// An executor died before it began a job. If it is time to give up, gives the
-    /// number of failures in a row.
-    pub(crate) fn failed(&mut self, counts: ExecutorCounts, now: Time) -> Option<u32> {
+    /// An executor died before it began a job, and there are `others` that run jobs or
+    /// may. If it is time to give up, gives the number of failures in a row.
+    pub(crate) fn failed(&mut self, others: usize, now: Time) -> Option<u32> {
         self.failures = self.failures.saturating_add(1);
         let doublings = self.failures.saturating_sub(CAREFUL).min(30);
         let pause = self.backoff.first.saturating_mul(1 << doublings);
         self.not_before = now.saturating_add(pause.min(self.backoff.max));
-        if self.failures < self.attempts || counts.wanted() > 0 {
+        if self.failures < self.attempts || others > 0 {
             return None;
         }
         self.given_up = true;

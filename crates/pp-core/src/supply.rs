@@ -9,7 +9,8 @@ use crate::{FunctionId, Scheduler};
 /// The work that executors have ahead of what they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Supply {
-    /// No executor runs out of work sooner, as far as is known.
+    /// No executor runs out of work sooner, as far as is known: if all jobs are as short as
+    /// the short ones of their functions.
     pub lasts: Duration,
     /// How many jobs it is, of all executors together.
     pub jobs: usize,
@@ -41,10 +42,11 @@ impl<J> Scheduler<J> {
             if is_hungry(executor) || executor.stalled {
                 return None;
             }
-            let runs = executor.held().front().map_or(0, |held| held.expected);
-            let ahead = executor.backlog() - u64::from(runs);
+            let runs = executor.held.oldest().map_or(0, |held| held.expected.least);
+            let least = executor.held.least() / (executor.held.slots() as u64).max(1);
+            let ahead = least.saturating_sub(u64::from(runs));
             supply.lasts = supply.lasts.min(Duration::from_nanos(ahead));
-            supply.jobs += executor.held().len() - 1;
+            supply.jobs += executor.held.len() - executor.held.slots();
         }
         Some(supply)
     }
@@ -52,12 +54,12 @@ impl<J> Scheduler<J> {
     /// How long a job of a function takes; `None` if none was measured yet.
     pub fn expected_run_time(&self, function: FunctionId) -> Option<Duration> {
         let estimate = self.functions.known(function)?.estimate;
-        let nanos = u64::from(estimate.expected());
+        let nanos = u64::from(estimate.expected().time);
         estimate.is_known().then(|| Duration::from_nanos(nanos))
     }
 }
 
 /// Whether an executor has nothing ahead of what it runs.
 fn is_hungry(executor: &Executor) -> bool {
-    executor.held().len() < 2
+    executor.held.len() <= executor.held.slots()
 }

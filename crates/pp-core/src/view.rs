@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::executor::{ExecutorState, HeldState};
+use crate::executor::{ExecutorKind, ExecutorState};
+use crate::held::HeldState;
 use crate::job::QUEUED;
 use crate::{ExecutorId, FunctionId, JobId, Scheduler};
 
@@ -35,8 +36,10 @@ pub struct JobView<'a, J> {
     pub data: &'a J,
     /// The function that it uses.
     pub function: FunctionId,
-    /// How many executors have died while running it.
+    /// How many workers have died while running it.
     pub deaths: u32,
+    /// How many nodes were lost while holding it.
+    pub losses: u32,
     /// Where it is.
     pub state: JobState,
 }
@@ -84,13 +87,19 @@ impl ExecutorCounts {
 /// One executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutorStats {
+    /// What it is.
+    pub kind: ExecutorKind,
     /// Where it is in its life.
     pub state: ExecutorState,
+    /// How many jobs it runs at a time.
+    pub slots: usize,
+    /// What a message to it and the answer take, beyond what it takes for a worker.
+    pub latency: Duration,
     /// The most jobs that it will hold.
     pub credit: u32,
     /// How many it holds: the one that runs and those ahead.
     pub held: usize,
-    /// How long these are expected to take. Jobs of unknown length count as 4.29 s.
+    /// How long these are expected to take it. Jobs of unknown length count as 4.29 s.
     pub backlog: Duration,
     /// How many it has finished.
     pub finished: u64,
@@ -112,35 +121,37 @@ impl<J> Scheduler<J> {
         Some(JobView {
             data: &entry.data,
             function: self.functions.get(entry.function)?.id,
-            deaths: entry.deaths,
-            state: self.job_state(job, entry.executor)?,
+            deaths: u32::from(entry.deaths),
+            losses: u32::from(entry.losses),
+            state: self.job_state(entry.executor, entry.place)?,
         })
     }
 
-    fn job_state(&self, job: JobId, slot: u32) -> Option<JobState> {
+    fn job_state(&self, slot: u32, place: u32) -> Option<JobState> {
         if slot == QUEUED {
             return Some(JobState::Queued);
         }
         let holder = self.executors.get(slot)?;
         let executor = holder.id;
-        let held = holder.held().get(holder.position(job)?)?;
-        Some(match held.state {
+        Some(match holder.held.get(place)?.state {
             HeldState::Sent | HeldState::Started | HeldState::Withdrawn => {
                 JobState::Sent { executor }
             }
             HeldState::Recalling => JobState::Recalling { executor },
-            HeldState::Cancelling | HeldState::Withdrawing => JobState::Cancelling { executor },
+            HeldState::Cancelling | HeldState::Withdrawing | HeldState::Returning => {
+                JobState::Cancelling { executor }
+            }
         })
     }
 
     /// How many jobs wait for an executor.
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.suspects.queued()
     }
 
     /// How many jobs executors hold.
     pub fn outstanding(&self) -> usize {
-        self.jobs.len() - self.queue.len()
+        self.jobs.len() - self.queued()
     }
 
     /// How many live jobs use a function.
@@ -148,9 +159,14 @@ impl<J> Scheduler<J> {
         self.functions.jobs(function)
     }
 
-    /// How many executors are in each state.
-    pub fn executor_counts(&self) -> ExecutorCounts {
-        self.executors.counts()
+    /// How many workers are in each state.
+    pub fn worker_counts(&self) -> ExecutorCounts {
+        self.executors.workers()
+    }
+
+    /// How many nodes are in each state.
+    pub fn node_counts(&self) -> ExecutorCounts {
+        self.executors.nodes()
     }
 
     /// One executor; `None` if it is gone.
@@ -159,7 +175,10 @@ impl<J> Scheduler<J> {
         Some(ExecutorStats {
             state: executor.state,
             credit: executor.credit,
-            held: executor.held().len(),
+            kind: executor.kind,
+            slots: executor.held.slots(),
+            latency: Duration::from_nanos(executor.latency),
+            held: executor.held.len(),
             backlog: Duration::from_nanos(executor.backlog()),
             finished: executor.finished,
             run_time: executor.run_time,
@@ -172,13 +191,14 @@ impl<J> Scheduler<J> {
     pub fn is_empty(&self) -> bool {
         self.jobs.len() == 0
             && self.queue.is_bare()
+            && self.suspects.is_empty()
             && self.effects.is_empty()
             && self.recalls.pending == 0
             && self.recalls.deadline.is_none()
             && self
                 .executors
                 .iter()
-                .all(|(_, executor)| executor.held().is_empty())
+                .all(|(_, executor)| executor.held.is_empty())
     }
 
     /// Whether [`destroy`](Self::destroy) was called.

@@ -2,7 +2,7 @@
 
 use crate::assemble::AssembleError;
 use crate::frame::FrameError;
-use crate::limits::{CHUNK_MAX, FAULT_MAX, INLINE_MAX};
+use crate::limits::{CHUNK_MAX, FAULT_MAX, INLINE_MAX, NAME_MAX, ROUTE_MAX};
 use crate::message::Stream;
 use crate::version::{CURRENT, MAGIC, VersionMismatch};
 
@@ -49,6 +49,18 @@ pub enum Violation {
     #[error("{len} bytes of text in a Fault, where {FAULT_MAX} are the most")]
     FaultTooLong {
         /// Bytes of the text.
+        len: usize,
+    },
+    /// The name of a server is too long.
+    #[error("a name of {len} bytes, where {NAME_MAX} are the most")]
+    NameTooLong {
+        /// Bytes of the name.
+        len: usize,
+    },
+    /// The servers above a node are none, or too many.
+    #[error("a route of {len} bytes, which is to be 16 for each server and at most {ROUTE_MAX}")]
+    BadRoute {
+        /// Bytes of the route.
         len: usize,
     },
 }

@@ -34,3 +34,10 @@ pub const FRAME_MAX: usize = CHUNK_MAX + FRAME_SLACK;
 /// Longest text of a `Fault`, in bytes of UTF-8: it fits into a frame of
 /// [`HANDSHAKE_MAX`], because an executor may have to give up that early.
 pub const FAULT_MAX: usize = 4000;
+
+/// Longest name of a server, in bytes of UTF-8: as long as a name of DNS may be.
+pub const NAME_MAX: usize = 255;
+
+/// Longest route of an `Introduce`, in bytes: 32 servers above each other, far more than
+/// anybody needs.
+pub const ROUTE_MAX: usize = 512;

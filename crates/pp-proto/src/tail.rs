@@ -133,7 +133,8 @@ impl<'a> Piece<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{FromExecutor, ToExecutor};
+    use crate::from_executor::FromExecutor;
+    use crate::to_executor::ToExecutor;
 
     const STREAMS: [Stream; 5] = [
         Stream::Configure,

@@ -140,19 +140,19 @@ proptest! {
 
 #[test]
 fn an_unknown_message_is_named_by_its_number() {
-    for number in [15_u8, 100] {
+    for number in [17_u8, 100] {
         let error = ToExecutor::decode(&[number, 0, 0]).unwrap_err();
         let expected = DecodeError::UnknownMessage {
             sender: "parent",
             number: u32::from(number),
-            last: 14,
+            last: 16,
         };
         assert_eq!(error, expected);
     }
     let error = FromExecutor::decode(&[0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("number 4294967295 from the executor") && text.contains("0 to 10"),
+        text.contains("number 4294967295 from the executor") && text.contains("0 to 14"),
         "{text}"
     );
 }
@@ -240,7 +240,7 @@ fn rules_hold_for_what_is_received() {
 
 #[test]
 fn values_that_a_type_does_not_have_are_malformed() {
-    let status = [3, 1, 4, 1, 0, 0, 0];
+    let status = [3, 1, 5, 1, 0, 0, 0];
     let stream = [4, 4, 1, 1, b'x'];
     let text = [7, 2, 0xff, 0xfe];
     let flag = [5, 1, 2];

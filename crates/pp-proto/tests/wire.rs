@@ -97,6 +97,13 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
         },
         ToExecutor::Refuse { job: 1 },
         ToExecutor::Drop { segment: 5 },
+        ToExecutor::Introduce {
+            python: (3, 12, 1),
+            patience_ms: 5_000,
+            route: &[7; 32],
+            name: "laptop",
+        },
+        ToExecutor::Cancel { job: 300 },
     ]
 }
 
@@ -117,6 +124,7 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
         Status::Raised,
         Status::Unserializable,
         Status::Unloadable,
+        Status::Failed,
     ];
     messages.extend(statuses.map(|status| FromExecutor::Result {
         job: 1,
@@ -146,6 +154,19 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
             uses: 2,
             reusable: true,
         },
+        FromExecutor::Introduce {
+            node: [9; 16],
+            name: "node-1",
+        },
+        FromExecutor::Capacity {
+            slots: 8,
+            credit: 2_000,
+        },
+        FromExecutor::Carry {
+            segment: 6,
+            body: Payload::new(1_000_000, b"abc").unwrap(),
+        },
+        FromExecutor::Leaving,
     ]);
     messages
 }

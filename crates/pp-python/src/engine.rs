@@ -6,19 +6,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_runtime::{Blob, Engine as RuntimeEngine, EngineConfig, Notice, WorkerSpec};
+use pp_runtime::{
+    Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, Notice, PythonVersion,
+    WorkerSpec,
+};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::big::{Collector, Pickled, SHARED};
+use crate::cluster::{Certificates, cluster_config, identity, targets};
 use crate::errors::{engine_error, internal};
 use crate::group::Group;
 use crate::job::Job;
 use crate::pickling;
 use crate::plain::Pickle;
 use crate::refs::{Ref, gather};
+
+/// What Python gets to know of a node.
+type NodeTuple = (String, String, u32, u64, f64, f64, bool);
 
 /// A serialized function that jobs may name.
 #[pyclass(frozen, module = "pp._core")]
@@ -48,6 +55,8 @@ pub(crate) struct Home {
     on_failure: Py<PyAny>,
     dumps: Py<PyAny>,
     protocol: u8,
+    /// How long a node may say nothing.
+    patience: Duration,
     /// Whether buffers arrive as private copies that may be written to.
     pub(crate) writable: bool,
     /// Refers weakly to who runs the callbacks: that refers to the engine.
@@ -145,8 +154,8 @@ impl Engine {
     /// raises, or None if it is to return None.
     #[new]
     #[pyo3(signature = (command, env, settings, *, dumps, on_failure, protocol,
-                        max_worker_deaths, max_jobs_per_worker, shared_memory,
-                        writable_buffers))]
+                        max_worker_deaths, max_node_losses, max_jobs_per_worker,
+                        shared_memory, writable_buffers, node_timeout))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     fn new(
         py: Python<'_>,
@@ -157,9 +166,11 @@ impl Engine {
         on_failure: Py<PyAny>,
         protocol: u8,
         max_worker_deaths: NonZeroU32,
+        max_node_losses: NonZeroU32,
         max_jobs_per_worker: Option<NonZeroU32>,
         shared_memory: Option<u64>,
         writable_buffers: bool,
+        node_timeout: f64,
     ) -> PyResult<Self> {
         let mut words = command.into_iter();
         let worker = WorkerSpec {
@@ -167,8 +178,11 @@ impl Engine {
             args: words.collect(),
             env,
         };
+        let patience = Duration::try_from_secs_f64(node_timeout).unwrap_or(DEFAULT_PATIENCE);
         let config = EngineConfig {
             max_worker_deaths,
+            max_node_losses,
+            patience,
             max_jobs_per_worker,
             shared_memory,
             ..EngineConfig::new(worker, settings.to_vec().into())
@@ -181,6 +195,7 @@ impl Engine {
             on_failure,
             dumps,
             protocol,
+            patience,
             writable: writable_buffers,
             callbacks: PyOnceLock::new(),
         };
@@ -257,6 +272,57 @@ impl Engine {
             .engine
             .resize(workers)
             .map_err(|error| engine_error(py, &error))
+    }
+
+    /// Starts to get nodes, and to use them. With a secret or with certificates: the files
+    /// of the authority, of the certificate, and of its key.
+    #[allow(clippy::needless_pass_by_value)] // arguments from Python are owned
+    fn connect(
+        &self,
+        py: Python<'_>,
+        nodes: Vec<String>,
+        secret: Option<Vec<u8>>,
+        certificates: Option<Certificates>,
+        name: String,
+        python: PythonVersion,
+    ) -> PyResult<()> {
+        let identity = identity(py, secret, certificates)?;
+        let targets = targets(&nodes)?;
+        let config = cluster_config(targets, identity, name, python, self.home.patience)?;
+        py.detach(|| self.home.engine.connect(config))
+            .map_err(|error| engine_error(py, &error))
+    }
+
+    /// The nodes in use: (name, what it calls itself, how many jobs it runs at a time, jobs
+    /// that it has finished, seconds that those ran, seconds that a message to it and the
+    /// answer take, whether it has been heard of lately).
+    fn nodes(&self, py: Python<'_>) -> PyResult<Vec<NodeTuple>> {
+        let nodes = self.home.engine.nodes();
+        let nodes = nodes.map_err(|error| engine_error(py, &error))?;
+        Ok(nodes
+            .into_iter()
+            .map(|node| {
+                (
+                    node.name.to_string(),
+                    node.title,
+                    node.slots,
+                    node.jobs,
+                    node.run_time.as_secs_f64(),
+                    node.latency.as_secs_f64(),
+                    node.is_active,
+                )
+            })
+            .collect())
+    }
+
+    /// (finished jobs, seconds that they ran, together), of workers of this machine.
+    fn local_totals(&self, py: Python<'_>) -> PyResult<(u64, f64)> {
+        let totals = self
+            .home
+            .engine
+            .local_totals()
+            .map_err(|error| engine_error(py, &error))?;
+        Ok((totals.jobs, totals.run_time.as_secs_f64()))
     }
 
     /// (finished jobs, seconds that they ran, together).

@@ -338,6 +338,18 @@ fn failure_to_python<'py>(py: Python<'py>, failure: &JobFailure) -> PyResult<Bou
             details.set_item("reason", reason)?;
             last.as_ref()
         }
+        JobFailure::NodeLost { losses, node, why } => {
+            details.set_item("losses", losses)?;
+            details.set_item("node", &**node)?;
+            details.set_item("why", &**why)?;
+            return hooks(py)?.call_method("node_lost", (), Some(&details));
+        }
+        JobFailure::Reported { text } => {
+            return Ok(raise(py, "JobError", text.clone())
+                .into_value(py)
+                .into_bound(py)
+                .into_any());
+        }
         JobFailure::ServerDestroyed | JobFailure::Cancelled => {
             let error = raise(py, "DestroyedServerError", failure.to_string());
             return Ok(error.into_value(py).into_bound(py).into_any());

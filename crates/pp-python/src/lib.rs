@@ -5,6 +5,7 @@
 mod big;
 #[allow(unsafe_code)]
 mod buffers;
+mod cluster;
 mod cpus;
 mod engine;
 mod errors;
@@ -30,6 +31,8 @@ use pyo3::prelude::*;
 #[pyo3(name = "_core")]
 fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("DEFAULT_PORT", pp_runtime::DEFAULT_PORT)?;
+    module.add_class::<cluster::Daemon>()?;
     module.add_class::<engine::Engine>()?;
     module.add_class::<engine::Function>()?;
     module.add_class::<group::Group>()?;
@@ -42,6 +45,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(refs::resolve_ref, module)?)?;
     module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;
     module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;
+    module.add_function(wrap_pyfunction!(cluster::expand_node, module)?)?;
     module.add_function(wrap_pyfunction!(fork::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;
     module.add_function(wrap_pyfunction!(fork::after_fork_in_child, module)?)?;

@@ -6,8 +6,10 @@
 
 mod blob;
 mod channel;
+mod cluster;
 mod engine;
 pub mod fork;
+mod net;
 mod process;
 mod segments;
 mod shm;
@@ -16,9 +18,17 @@ mod worker;
 
 pub use blob::Blob;
 pub use channel::{BellLost, LineError};
+pub use cluster::{
+    ClusterConfig, DEFAULT_PATIENCE, DEFAULT_PORT, Daemon, DaemonConfig, DaemonError, NameError,
+    Pattern, SessionView, Target, parse,
+};
 pub use engine::{
-    Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, Notice,
-    Notices, Object, Outcome, Report, Totals,
+    Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, NodeView,
+    Notice, Notices, Object, Outcome, Report, Totals,
+};
+pub use net::{
+    Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,
+    random_id,
 };
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
 pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};

@@ -54,6 +54,7 @@ impl Env {
                     self.answer_for(executor, job);
                 }
             }
+            Effect::Cancel { .. } => panic!("there are no nodes here: {effect:?}"),
             Effect::Retire { executor } => {
                 let worker = self.worker(executor, effect);
                 assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
@@ -174,6 +175,7 @@ impl Env {
                 assert_eq!((deaths, entry.deaths), (max_deaths, max_deaths), "{job}");
                 assert!(!self.workers.contains_key(&executor), "{executor} lives");
             }
+            Ending::NodeLost { .. } => panic!("there are no nodes here: {ending:?}"),
             Ending::StartFailed { attempts: failed } => {
                 assert!(failed >= attempts.max(1), "{job} after {failed}");
                 if !self.is_late {
@@ -210,7 +212,7 @@ impl Env {
         let with: usize = self.workers.values().map(|worker| worker.held.len()).sum();
         assert_eq!(self.scheduler.outstanding(), with);
         assert_eq!(self.scheduler.queued(), self.queued().len());
-        assert_eq!(self.scheduler.executor_counts().total(), self.workers.len());
+        assert_eq!(self.scheduler.worker_counts().total(), self.workers.len());
         for (&executor, worker) in &self.workers {
             let stats = self.scheduler.executor_stats(executor).expect("it lives");
             assert_eq!(stats.held, worker.held.len(), "{executor}");

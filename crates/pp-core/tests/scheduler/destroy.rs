@@ -29,7 +29,7 @@ fn nothing_is_accepted_or_started_afterwards() {
     env.resize(5);
     env.die(workers[0]);
     env.destroy();
-    assert_eq!(env.scheduler.executor_counts().total(), 0);
+    assert_eq!(env.scheduler.worker_counts().total(), 0);
     assert_eq!(env.scheduler.next_deadline(), None);
 }
 
@@ -67,7 +67,7 @@ fn executors_that_nobody_has_heard_of_are_not_killed() {
             }
         ]
     );
-    assert_eq!(env.scheduler.executor_counts().total(), 1);
+    assert_eq!(env.scheduler.worker_counts().total(), 1);
 }
 
 #[test]

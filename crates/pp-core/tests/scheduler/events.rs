@@ -209,7 +209,7 @@ impl Env {
             if !charged.is_empty() {
                 self.failures = 0;
             }
-            let counts = self.scheduler.executor_counts();
+            let counts = self.scheduler.worker_counts();
             // It still counts itself.
             if counts.ready == 1 {
                 self.failures = self.failures.min(self.config.start_attempts.max(1) - 1);
@@ -222,7 +222,7 @@ impl Env {
     /// A wanted executor that has not begun a job is gone; it is still counted.
     fn count_failure(&mut self) {
         self.failures += 1;
-        let others = self.scheduler.executor_counts().wanted() - 1;
+        let others = self.scheduler.worker_counts().wanted() - 1;
         self.given_up |= self.failures >= self.config.start_attempts.max(1) && others == 0;
     }
 

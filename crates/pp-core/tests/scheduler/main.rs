@@ -16,6 +16,7 @@ mod destroy;
 mod env;
 mod events;
 mod functions;
+mod nodes;
 mod ops;
 mod placement;
 mod properties;

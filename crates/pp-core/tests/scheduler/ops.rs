@@ -336,7 +336,7 @@ impl Env {
             assert_eq!(state, Some(ExecutorState::Killing));
             self.die(executor);
         }
-        assert_eq!(self.scheduler.executor_counts().total(), 0);
+        assert_eq!(self.scheduler.worker_counts().total(), 0);
         assert_eq!(self.scheduler.next_deadline(), None);
         assert!(self.scheduler.is_empty());
     }

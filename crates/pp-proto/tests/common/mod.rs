@@ -2,13 +2,13 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use pp_proto::limits::{CHUNK_MAX, FAULT_MAX, INLINE_MAX};
+use pp_proto::limits::{CHUNK_MAX, FAULT_MAX, INLINE_MAX, NAME_MAX, ROUTE_MAX};
 use pp_proto::{FromExecutor, Payload, Status, Stream, ToExecutor, Version};
 use proptest::prelude::*;
 
 /// Kinds of messages to an executor, and from one.
-pub(crate) const TO_KINDS: usize = 15;
-pub(crate) const FROM_KINDS: usize = 11;
+pub(crate) const TO_KINDS: usize = 17;
+pub(crate) const FROM_KINDS: usize = 15;
 
 /// Values that any message can be made of.
 #[derive(Debug, Clone)]
@@ -70,7 +70,14 @@ impl Draft {
                 warm: third,
             },
             13 => ToExecutor::Refuse { job: first },
-            _ => ToExecutor::Drop { segment: first },
+            14 => ToExecutor::Drop { segment: first },
+            15 => ToExecutor::Introduce {
+                python: (3, self.small.1, 0),
+                patience_ms: self.small.2,
+                route: self.route(),
+                name: self.name(),
+            },
+            _ => ToExecutor::Cancel { job: first },
         }
     }
 
@@ -106,12 +113,38 @@ impl Draft {
                 job,
                 segment: run_ns,
             },
-            _ => FromExecutor::Release {
+            10 => FromExecutor::Release {
                 segment: job,
                 uses: run_ns,
                 reusable: recalled,
             },
+            11 => FromExecutor::Introduce {
+                node: [byte; 16],
+                name: self.name(),
+            },
+            12 => FromExecutor::Capacity {
+                slots: credit,
+                credit: u32::from(byte),
+            },
+            13 => FromExecutor::Carry {
+                segment: job,
+                body: self.payload(),
+            },
+            _ => FromExecutor::Leaving,
         }
+    }
+
+    fn route(&self) -> &[u8] {
+        let len = self.bytes.len().min(ROUTE_MAX) / 16 * 16;
+        &self.bytes[..len]
+    }
+
+    fn name(&self) -> &str {
+        let mut len = self.text.len().min(NAME_MAX);
+        while !self.text.is_char_boundary(len) {
+            len -= 1;
+        }
+        &self.text[..len]
     }
 
     fn version(&self) -> Version {
@@ -150,11 +183,12 @@ impl Draft {
     }
 
     fn status(&self) -> Status {
-        match self.small.1 % 4 {
+        match self.small.1 % 5 {
             0 => Status::Value,
             1 => Status::Raised,
             2 => Status::Unserializable,
-            _ => Status::Unloadable,
+            3 => Status::Unloadable,
+            _ => Status::Failed,
         }
     }
 }

@@ -123,9 +123,10 @@ impl Parts<'_> {
                 self.lent(message)?;
                 Ok(None)
             }
-            ToExecutor::Recall { .. } | ToExecutor::Ping { .. } => {
-                Err(LineError::Unexpected(message.name()))
-            }
+            ToExecutor::Recall { .. }
+            | ToExecutor::Ping { .. }
+            | ToExecutor::Introduce { .. }
+            | ToExecutor::Cancel { .. } => Err(LineError::Unexpected(message.name())),
         }
     }
 

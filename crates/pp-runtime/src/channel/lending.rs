@@ -152,6 +152,7 @@ impl Lending {
             .filter(|grant| grant.job == job && grant.lease.id() == segment);
         let lease = if let Some(grant) = granted {
             grant.lease.file().warmed(grant.len);
+            grant.lease.holds(grant.len);
             Some(Arc::clone(&grant.lease))
         } else if self.pool.is_used_by(segment, self.worker) {
             self.pool.lease(segment).map(Arc::new)

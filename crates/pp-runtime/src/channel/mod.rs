@@ -16,7 +16,7 @@ pub use bell::BellLost;
 pub(crate) use bell::{ParentBell, WorkerStream};
 pub(crate) use invitation::{Invitation, join};
 pub(crate) use lending::Lending;
-pub(crate) use parent::{ParentChannel, Received};
+pub(crate) use parent::{ParentChannel, Received, ResultHeader};
 pub(crate) use worker::WorkerChannel;
 
 /// Why a line cannot be used any more.

@@ -347,7 +347,11 @@ impl Parts<'_> {
             }
             FromExecutor::Credit { .. }
             | FromExecutor::Recalled { .. }
-            | FromExecutor::Pong { .. } => Err(LineError::Unexpected(message.name())),
+            | FromExecutor::Pong { .. }
+            | FromExecutor::Introduce { .. }
+            | FromExecutor::Capacity { .. }
+            | FromExecutor::Carry { .. }
+            | FromExecutor::Leaving => Err(LineError::Unexpected(message.name())),
         }
     }
 

@@ -32,6 +32,7 @@ impl Shared {
     /// Takes in results, for so long at the most, if `job` may be among them.
     pub(super) fn attend(self: &Arc<Self>, job: &Job, length: Duration) -> Attention {
         let until = Instant::now() + length;
+        let links;
         {
             let mut state = self.lock();
             if job.outcome().is_some() {
@@ -43,8 +44,12 @@ impl Shared {
                 return Attention::InVain;
             }
             begin(&mut state);
+            links = state.links.all().map(Arc::clone).collect::<Vec<_>>();
         }
         loop {
+            for link in &links {
+                link.try_receive();
+            }
             if let Some(mut state) = self.try_lock() {
                 self.take_in_all(&mut state);
             }

@@ -26,6 +26,10 @@ pub struct EngineConfig {
     pub stop_patience: Duration,
     /// How long an idle worker may take to leave when the engine is destroyed.
     pub leave_patience: Duration,
+    /// A job during which this many nodes were lost fails.
+    pub max_node_losses: NonZeroU32,
+    /// How long a node may say nothing before it is taken for dead.
+    pub patience: Duration,
 }
 
 impl EngineConfig {
@@ -42,6 +46,8 @@ impl EngineConfig {
             // Long enough for a person who pauses a worker by mistake.
             stop_patience: Duration::from_secs(3),
             leave_patience: Duration::from_millis(250),
+            max_node_losses: NonZeroU32::MIN.saturating_add(2),
+            patience: Duration::from_secs(5),
         }
     }
 }

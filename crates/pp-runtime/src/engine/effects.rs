@@ -7,6 +7,8 @@ use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 
 use super::events::WorkerEvents;
 use super::inbox::Next;
+use super::node::{Node, Parting};
+use super::nodes::with_node;
 use super::outcome::Outcome;
 use super::shared::Shared;
 use super::state::{IoThread, State};
@@ -23,10 +25,16 @@ impl Shared {
             while let Some(effect) = state.scheduler.poll() {
                 self.carry_out(state, effect);
             }
-            if !self.inbox.set_eager(state.scheduler.wants_jobs_now()) {
-                break;
+            if self.inbox.set_eager(state.scheduler.wants_jobs_now()) {
+                continue;
             }
+            self.report_to_parent(state);
+            let Some((id, why)) = state.links.condemned.pop() else {
+                break;
+            };
+            self.lose(state, id, why);
         }
+        prepare_flush(state);
         forget_segments(state);
         while let Some(id) = state.unrung.pop() {
             if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {
@@ -85,9 +93,20 @@ impl Shared {
             }
             Effect::Send { executor, job } => send_job(state, executor, job),
             Effect::Recall { executor, job } => recall(state, executor, job),
+            Effect::Cancel { executor, job } => {
+                with_node(state, executor, |node| node.cancel(job));
+            }
+            Effect::Retire { executor } if state.links.nodes.contains_key(&executor) => {
+                with_node(state, executor, Node::shut_down);
+                state.links.condemned.push((executor, Parting::Left));
+            }
             Effect::Retire { executor } => retire(state, executor),
+            Effect::Kill { executor } if state.links.nodes.contains_key(&executor) => {
+                state.links.condemned.push((executor, Parting::Destroyed));
+            }
             Effect::Kill { executor } => kill(state, executor),
             Effect::Forget { executor, function } => {
+                with_node(state, executor, |node| node.forget(function));
                 with_channel(state, executor, |channel| channel.forget(function));
             }
             Effect::End { data, ending, .. } => {
@@ -128,6 +147,21 @@ impl Shared {
             state.io_sleeps_until = Some(deadline);
             self.wake_io();
         }
+    }
+}
+
+/// What was said to nodes and to the parent is to go out when the lock is let go.
+fn prepare_flush(state: &mut State) {
+    for id in std::mem::take(&mut state.links.dirty) {
+        if let Some(node) = state.links.nodes.get_mut(&id) {
+            node.dirty = false;
+            state.unflushed.push(Arc::clone(&node.link));
+        }
+    }
+    if let Some(uplink) = &mut state.links.uplink
+        && std::mem::take(&mut uplink.dirty)
+    {
+        state.unflushed.push(Arc::clone(&uplink.link));
     }
 }
 
@@ -173,6 +207,11 @@ fn send_function(state: &mut State, id: ExecutorId, function: FunctionId) {
         tracing::error!(?function, "a function was evicted while in use");
         return;
     };
+    if state.links.nodes.contains_key(&id) {
+        return with_node(state, id, |node| {
+            node.send_function(function.id(), *function.digest(), function.blob().clone())
+        });
+    }
     with_channel(state, id, |channel| {
         channel.send_function(function.id(), *function.digest(), function.blob().clone())
     });
@@ -182,13 +221,22 @@ fn send_job(state: &mut State, id: ExecutorId, job_id: JobId) {
     let Some(job) = state.scheduler.data(job_id).map(Arc::clone) else {
         return;
     };
+    if state.links.nodes.contains_key(&id) {
+        return with_node(state, id, |node| {
+            node.send_job(job_id, job.function().id(), job.args())
+        });
+    }
     with_channel(state, id, |channel| {
         channel.send_job(job_id, job.function().id(), job.args())
     });
 }
 
-/// Takes a job back by its claim word, which answers at once.
+/// Takes a job back: from a worker by its claim word, which answers at once; a node is
+/// asked.
 fn recall(state: &mut State, id: ExecutorId, job: JobId) {
+    if state.links.nodes.contains_key(&id) {
+        return with_node(state, id, |node| node.recall(job));
+    }
     let recalled = state
         .workers
         .get_mut(&id)

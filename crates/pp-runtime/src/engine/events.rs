@@ -37,6 +37,7 @@ impl WorkerEvents {
         self.shared.settle(state);
         state.last_exit = None;
         self.shared.worker_gone.notify_all();
+        self.shared.note_load();
         self.shared.wake_io();
     }
 }

@@ -5,21 +5,27 @@ use std::sync::Arc;
 
 use super::job::Waiters;
 use super::state::State;
+use crate::net::Link;
 use crate::sync::MutexGuard;
 
 /// Access to the state. Who waits for jobs that have ended meanwhile is woken when it is
 /// let go, not before: a thread that wakes up while it is held would run into it at once,
-/// and sleep again.
+/// and sleep again. Then what is to go over links is encrypted and written, which takes
+/// too long to be done while it is held.
 pub(super) struct StateGuard<'a> {
     // Dropped in this order: the lock is let go, then they are woken.
     state: MutexGuard<'a, State>,
     woken: Woken,
+    unflushed: Unflushed,
 }
 
 impl<'a> StateGuard<'a> {
     pub(super) fn new(state: MutexGuard<'a, State>) -> Self {
-        let woken = Woken(Vec::new());
-        Self { state, woken }
+        Self {
+            state,
+            woken: Woken(Vec::new()),
+            unflushed: Unflushed(Vec::new()),
+        }
     }
 }
 
@@ -40,6 +46,18 @@ impl DerefMut for StateGuard<'_> {
 impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
         self.woken.0 = std::mem::take(&mut self.state.woken);
+        self.unflushed.0 = std::mem::take(&mut self.state.unflushed);
+    }
+}
+
+/// Flushes them when it is dropped.
+struct Unflushed(Vec<Arc<Link>>);
+
+impl Drop for Unflushed {
+    fn drop(&mut self) {
+        for link in &self.0 {
+            link.flush();
+        }
     }
 }
 

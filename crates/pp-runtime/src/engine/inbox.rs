@@ -110,6 +110,7 @@ mod tests {
 
     use super::super::functions::Functions;
     use super::super::groups::Group;
+    use super::super::job::Listener;
     use super::*;
     use crate::blob::Blob;
 
@@ -154,7 +155,8 @@ mod tests {
         let group = Arc::new(Group::default());
         move |number| {
             let (function, group) = (Arc::clone(&function), Arc::clone(&group));
-            Arc::new(Job::new(number, function, Blob::default(), group, false))
+            let args = Blob::default();
+            Arc::new(Job::new(number, function, args, group, Listener::Nobody))
         }
     }
 

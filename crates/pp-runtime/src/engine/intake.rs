@@ -25,6 +25,7 @@ impl Shared {
             take_in(state, id);
         }
         state.speakers = speakers;
+        self.take_in_links(state);
         self.settle(state);
     }
 }
@@ -70,9 +71,9 @@ fn take_message(
             let data = state.scheduler.job_finished(id, job, header.run_time, now);
             // A job that was cancelled meanwhile has ended already.
             if let Some(data) = data {
-                state.totals.jobs += 1;
-                state.totals.run_time += header.run_time;
-                state.end(&data, outcome);
+                state.totals.add(header.run_time);
+                state.local.add(header.run_time);
+                state.end_after(&data, outcome, header.run_time);
             }
             Ok(())
         }

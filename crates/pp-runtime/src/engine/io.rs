@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Token};
 use pp_core::ExecutorId;
 
 use super::attend::ask_for_bells;
 use super::nap::Nap;
+use super::nodes::UPLINK;
 use super::shared::{Shared, WAKE};
 use super::state::{IoThread, State};
 use super::worker::{Stage, Worker};
+use crate::net::Link;
 
 /// A worker whose socket is closed, and that runs nothing, may take this long to
 /// end by itself.
@@ -34,7 +36,7 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
     loop {
         let timeout = {
             let mut state = shared.lock();
-            if state.destroyed && state.workers.is_empty() {
+            if state.destroyed && state.workers.is_empty() && state.links.nodes.is_empty() {
                 return shared.io_ends(&mut state);
             }
             if nap.is_due(&state) {
@@ -59,13 +61,15 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
                 channel.wake_up();
             }
         }
-        for event in &events {
-            if event.token() != WAKE {
-                answer_bell(&mut state, event.token().0);
-            }
+        let links = answer(&mut state, &events);
+        if !links.is_empty() {
+            drop(state);
+            Shared::receive_from(&links);
+            state = shared.lock();
         }
         shared.take_in_all(&mut state);
         mind_clock(&mut state);
+        shared.beat(&mut state);
         state.pool.expire();
         shared.settle(&mut state);
         drop(state);
@@ -77,7 +81,9 @@ fn run(shared: &Arc<Shared>, mut poll: Poll) {
 /// came meanwhile means no sleep at all.
 fn prepare_sleep(state: &mut State) -> Option<Duration> {
     // While others attend, they ask for bells when they end.
-    if state.attending == 0 && ask_for_bells(state) {
+    if state.attending == 0 && ask_for_bells(state)
+        || state.links.all().any(|link| link.is_behind())
+    {
         return Some(Duration::ZERO);
     }
     let scheduled = state.scheduler.next_deadline().map(|t| state.instant(t));
@@ -86,12 +92,37 @@ fn prepare_sleep(state: &mut State) -> Option<Duration> {
         .values()
         .filter_map(|w| patience_ends(state, w))
         .chain(scheduled)
+        .chain(state.links.next_beat)
         .chain(state.pool.plan())
         .min();
     state.io_sleeps_until = deadline;
     state.io = IoThread::Asleep;
     // Rounded up, or the last stretch would be a busy wait.
     deadline.map(|d| d.saturating_duration_since(Instant::now()) + Duration::from_micros(50))
+}
+
+/// Answers the bells that were rung; which links are to be read from.
+fn answer(state: &mut State, events: &Events) -> Vec<Arc<Link>> {
+    let mut called: Vec<Arc<Link>> = state
+        .links
+        .all()
+        .filter(|link| link.is_behind())
+        .map(Arc::clone)
+        .collect();
+    for event in events {
+        match event.token() {
+            WAKE => {}
+            UPLINK => called.extend(state.links.uplink.as_ref().map(|up| Arc::clone(&up.link))),
+            Token(number) => {
+                let id = ExecutorId::from_u64(number as u64);
+                match state.links.nodes.get(&id) {
+                    Some(node) => called.push(Arc::clone(&node.link)),
+                    None => answer_bell(state, number),
+                }
+            }
+        }
+    }
+    called
 }
 
 fn answer_bell(state: &mut State, token: usize) {

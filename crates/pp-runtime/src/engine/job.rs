@@ -20,9 +20,20 @@ pub struct Job {
     number: u64,
     function: Arc<Function>,
     group: Arc<Group>,
-    announced: bool,
+    listener: Listener,
     pending: Mutex<Pending>,
     outcome: OnceLock<Outcome>,
+}
+
+/// Who is told of a job's end, beside those who wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// Nobody.
+    Nobody,
+    /// Whoever reads the notices.
+    Notices,
+    /// The parent, which has sent it.
+    Uplink,
 }
 
 /// What a job has until it ends.
@@ -66,13 +77,13 @@ impl Job {
         function: Arc<Function>,
         args: Blob,
         group: Arc<Group>,
-        announced: bool,
+        listener: Listener,
     ) -> Self {
         Self {
             number,
             function,
             group,
-            announced,
+            listener,
             pending: Mutex::new(Pending {
                 args,
                 waiters: None,
@@ -88,7 +99,12 @@ impl Job {
 
     /// Whether its end appears in the notices.
     pub fn announced(&self) -> bool {
-        self.announced
+        self.listener == Listener::Notices
+    }
+
+    /// Who is told of its end.
+    pub(super) fn listener(&self) -> Listener {
+        self.listener
     }
 
     /// How it ended; `None` while it has not.

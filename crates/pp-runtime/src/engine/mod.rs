@@ -5,6 +5,7 @@
 //! dispatch in their own thread; one I/O thread takes in results and minds the
 //! clock; a keeper per worker minds its process.
 
+mod arriving;
 mod attend;
 mod config;
 mod effects;
@@ -16,12 +17,19 @@ mod inbox;
 mod intake;
 mod io;
 mod job;
+mod links;
 mod nap;
+mod node;
+mod nodes;
 mod notices;
 mod objects;
 mod outcome;
+mod pulse;
+mod reported;
+mod serving;
 mod shared;
 mod state;
+mod uplink;
 mod worker;
 
 use std::io::Error as IoError;
@@ -32,18 +40,25 @@ use std::time::{Duration, Instant};
 use crate::blob::Blob;
 use crate::sync::Mutex;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 pub use attend::Attention;
 pub use config::EngineConfig;
 pub use functions::Function;
 pub use groups::Group;
 pub use job::Job;
+use job::Listener;
+pub(crate) use node::Parting;
+pub use nodes::NodeView;
+pub(crate) use nodes::NotJoined;
 pub use notices::{Notice, Notices};
 pub use objects::Object;
 pub use outcome::{JobFailure, Outcome, Report};
 pub use state::Totals;
 
+use crate::cluster::{Cluster, ClusterConfig, Settings};
 use crate::fork;
+use crate::net::Link;
 use crate::process::{Family, kill_all};
 use crate::segments::{Carried, Parcel, Part};
 use shared::Shared;
@@ -72,11 +87,21 @@ pub enum EngineError {
     Setup(#[from] IoError),
 }
 
-/// Runs jobs in worker processes of this machine.
+/// How busy a server is that works for a parent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// Whether it has, or lately had, jobs.
+    pub(crate) is_busy: bool,
+    /// How many worker processes there are, those that are to leave among them.
+    pub(crate) workers: u32,
+}
+
+/// Runs jobs in worker processes of this machine, and on nodes.
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
     io: Mutex<Option<JoinHandle<()>>>,
+    cluster: Mutex<Option<Cluster>>,
     owner: u32,
     generation: u32,
 }
@@ -90,6 +115,7 @@ impl Engine {
         Ok(Self {
             shared,
             io: Mutex::new(Some(io)),
+            cluster: Mutex::new(None),
             owner: std::process::id(),
             generation: fork::generation(),
         })
@@ -120,7 +146,11 @@ impl Engine {
             Arc::clone(function),
             args,
             Arc::clone(group),
-            announced,
+            if announced {
+                Listener::Notices
+            } else {
+                Listener::Nobody
+            },
         ));
         let next = self.shared.inbox.put(Arc::clone(&job));
         self.shared.follow(next.ok_or(EngineError::Destroyed)?);
@@ -205,6 +235,97 @@ impl Engine {
         Ok(self.shared.lock().totals)
     }
 
+    /// Sums over the jobs that workers of this machine have finished.
+    pub fn local_totals(&self) -> Result<Totals, EngineError> {
+        self.check_process()?;
+        Ok(self.shared.lock().local)
+    }
+
+    /// The nodes that are in use.
+    pub fn nodes(&self) -> Result<Vec<NodeView>, EngineError> {
+        self.check_process()?;
+        let state = self.shared.lock();
+        Ok(state.links.nodes.values().map(node::Node::view).collect())
+    }
+
+    /// Works for the parent at the other end of `link`, which may be silent for
+    /// `patience`. Who waits for what it returns learns why that has gone.
+    pub(crate) fn serve(
+        &self,
+        link: Arc<Link>,
+        patience: Duration,
+    ) -> std::io::Result<oneshot::Receiver<Parting>> {
+        self.shared.serve(link, patience)
+    }
+
+    /// Starts to get nodes, and to use them.
+    pub fn connect(&self, config: ClusterConfig) -> Result<(), EngineError> {
+        self.check_process()?;
+        let settings = {
+            let state = self.shared.lock();
+            let config = &state.config;
+            Settings {
+                max_worker_deaths: config.max_worker_deaths,
+                max_node_losses: config.max_node_losses,
+                max_jobs_per_worker: config.max_jobs_per_worker,
+                python: config.settings.to_vec(),
+            }
+        };
+        let shared = Arc::clone(&self.shared);
+        let join = move |name: &Arc<str>, reached| shared.join(name, reached);
+        let cluster = Cluster::start(config, settings.encode(), Arc::new(join))?;
+        if let Some(before) = self.cluster.lock().replace(cluster) {
+            before.stop();
+        }
+        Ok(())
+    }
+
+    /// Says who is to be told when the load of a server that works for a parent has
+    /// changed. It must not wait, nor call the engine.
+    pub(crate) fn set_watch(&self, watch: impl Fn() + Send + Sync + 'static) {
+        // Only the first counts.
+        let _ = self.shared.watch.set(Box::new(watch));
+    }
+
+    /// How busy a server is that works for a parent.
+    pub(crate) fn load(&self) -> Load {
+        let state = self.shared.lock();
+        Load {
+            is_busy: state.links.is_busy,
+            workers: u32::try_from(state.scheduler.worker_counts().total()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Sets how many workers there are to be, and how many the parent is to be told of.
+    pub(crate) fn set_share(&self, workers: u32, slots: u32) {
+        let mut state = self.shared.lock();
+        if state.destroyed || state.links.share == Some((workers, slots)) {
+            return;
+        }
+        let is_resized = state
+            .links
+            .share
+            .is_none_or(|(before, _)| before != workers);
+        state.links.share = Some((workers, slots));
+        if is_resized {
+            let now = state.now();
+            state.scheduler.resize(workers, now);
+        }
+        self.shared.settle(&mut state);
+    }
+
+    /// Tells the parent that this server will go: it is to give no more jobs, and to ask
+    /// for those that have not begun.
+    pub(crate) fn announce_leaving(&self) {
+        let mut state = self.shared.lock();
+        if let Some(uplink) = &mut state.links.uplink
+            && let Err(error) = uplink.say_leaving()
+        {
+            tracing::error!(%error, "the parent cannot be told");
+        }
+        self.shared.settle(&mut state);
+    }
+
     /// The identifiers of the worker processes.
     pub fn worker_pids(&self) -> Result<Vec<u32>, EngineError> {
         self.check_process()?;
@@ -239,6 +360,9 @@ impl Engine {
         }
         // Held to the end, so that no other call returns before all is done.
         let mut io = self.io.lock();
+        if let Some(cluster) = self.cluster.lock().take() {
+            cluster.stop();
+        }
         if let Some(io) = io.take() {
             let mark = self.shared.mark.of_server();
             let family = Family::of(&self.shared.lock().pids(), &mark);
@@ -266,6 +390,7 @@ impl Drop for Engine {
             std::mem::forget(Arc::clone(&self.shared));
             // Not by the lock, which a thread may have held that was not forked along.
             std::mem::forget(self.io.get_mut().take());
+            std::mem::forget(self.cluster.get_mut().take());
         }
     }
 }

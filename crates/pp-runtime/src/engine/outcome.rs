@@ -30,7 +30,18 @@ impl Outcome {
         match status {
             Status::Value => Self::Value(report),
             Status::Raised | Status::Unloadable => Self::Raised(Box::new(report)),
-            Status::Unserializable => Self::Unserializable(Box::new(report)),
+            // A failure has no such report; a worker that says so is not believed.
+            Status::Unserializable | Status::Failed => Self::Unserializable(Box::new(report)),
+        }
+    }
+
+    /// What it is called between servers.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Value(_) => Status::Value,
+            Self::Raised(_) => Status::Raised,
+            Self::Unserializable(_) => Status::Unserializable,
+            Self::Failed(_) => Status::Failed,
         }
     }
 
@@ -130,6 +141,22 @@ pub enum JobFailure {
         reason: String,
         /// How the last attempt ended, if a process was started at all.
         last: Option<Arc<Exit>>,
+    },
+    /// Nodes were lost while they had it, as often as is allowed.
+    #[error("{losses} node(s) were lost while they had the job; the last was {node}: {why}")]
+    NodeLost {
+        /// How many were lost.
+        losses: u32,
+        /// The last of them.
+        node: Arc<str>,
+        /// What happened to it.
+        why: Arc<str>,
+    },
+    /// A node reports a failure of another kind.
+    #[error("{text}")]
+    Reported {
+        /// What it says.
+        text: String,
     },
     /// It was cancelled.
     #[error("the job was cancelled")]

@@ -1,7 +1,7 @@
 //! What the engine's threads share.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex};
@@ -12,9 +12,11 @@ use super::EngineConfig;
 use super::groups::Group;
 use super::guard::StateGuard;
 use super::inbox::Inbox;
+use super::node::Parting;
 use super::notices::Notices;
 use super::objects::Objects;
 use super::state::{IoThread, State};
+use crate::net::Link;
 use crate::process::{ServerMark, WorkerSpec};
 use crate::segments::Pool;
 
@@ -39,6 +41,9 @@ pub(super) struct Shared {
     pub(super) notices: Arc<Notices>,
     pub(super) pool: Arc<Pool>,
     pub(super) objects: Objects,
+    /// Told when the load of a server that works for a parent has changed. Must not wait,
+    /// nor come back here.
+    pub(super) watch: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Told of each worker that has gone, and of the end of the I/O thread.
     pub(super) worker_gone: Condvar,
 }
@@ -68,6 +73,7 @@ impl Shared {
             notices: Arc::clone(&notices),
             pool: Arc::clone(&segments),
             objects: Objects::default(),
+            watch: OnceLock::new(),
             worker_gone: Condvar::new(),
             state: Mutex::new(State::new(config, notices, Arc::clone(&segments))),
         });
@@ -88,6 +94,13 @@ impl Shared {
         self.state.try_lock().map(StateGuard::new)
     }
 
+    /// The load has changed.
+    pub(super) fn note_load(&self) {
+        if let Some(watch) = self.watch.get() {
+            watch();
+        }
+    }
+
     /// Wakes the I/O thread.
     pub(super) fn wake_io(&self) {
         if let Some(poller) = &*self.poller.lock()
@@ -102,6 +115,27 @@ impl Shared {
         match &*self.poller.lock() {
             Some(poller) => poller.registry.register(source, token, Interest::READABLE),
             None => Err(io::Error::other("the server was destroyed")),
+        }
+    }
+
+    /// Lets the I/O thread watch a link.
+    pub(super) fn watch_link(self: &Arc<Self>, link: &Link, token: Token) -> io::Result<()> {
+        let shared = Arc::downgrade(self);
+        link.set_wake(move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.wake_io();
+            }
+        });
+        match &*self.poller.lock() {
+            Some(poller) => link.watch(&poller.registry, token),
+            None => Err(io::Error::other("the server was destroyed")),
+        }
+    }
+
+    /// Ends the watching of a link.
+    pub(super) fn forget_link(&self, link: &Link) {
+        if let Some(poller) = &*self.poller.lock() {
+            link.forget(&poller.registry);
         }
     }
 
@@ -128,6 +162,7 @@ impl Shared {
             let now = state.now();
             state.scheduler.destroy(now);
             self.settle(&mut state);
+            self.leave_parent(&mut state, Parting::Destroyed);
         }
         drop(state);
         self.wake_io();

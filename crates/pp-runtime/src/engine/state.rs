@@ -9,21 +9,30 @@ use pp_core::{ExecutorId, JobId, Scheduler, Time};
 
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
-use super::job::{Job, Waiters};
+use super::job::{Job, Listener, Waiters};
+use super::links::Links;
 use super::notices::Notices;
 use super::outcome::{JobFailure, Outcome};
 use super::worker::Worker;
 use crate::channel::Received;
+use crate::net::Link;
 use crate::process::Exit;
 use crate::segments::Pool;
 
-/// Sums over the jobs that workers have finished.
+/// Sums over jobs that have been finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// How many there were.
     pub jobs: u64,
     /// How long they ran, together.
     pub run_time: Duration,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, run_time: Duration) {
+        self.jobs += 1;
+        self.run_time += run_time;
+    }
 }
 
 /// Where one big thing is sent, the next one is not far: so long, it is expected.
@@ -42,8 +51,13 @@ pub(super) struct State {
     pub(super) config: EngineConfig,
     pub(super) scheduler: Scheduler<Arc<Job>>,
     pub(super) workers: BTreeMap<ExecutorId, Worker>,
+    /// What goes over the network.
+    pub(super) links: Links,
     pub(super) functions: Functions,
+    /// Of all jobs, and
     pub(super) totals: Totals,
+    /// of those that workers of this machine have run.
+    pub(super) local: Totals,
     pub(super) destroyed: bool,
     /// Workers with messages that their bell was not rung for yet.
     pub(super) unrung: Vec<ExecutorId>,
@@ -57,6 +71,8 @@ pub(super) struct State {
     pub(super) last_exit: Option<Arc<Exit>>,
     /// Why the last worker that did not start did not.
     pub(super) start_failure: String,
+    /// Links to be flushed when the lock is let go.
+    pub(super) unflushed: Vec<Arc<Link>>,
     pub(super) notices: Arc<Notices>,
     /// The shared memory for big data.
     pub(super) pool: Arc<Pool>,
@@ -79,6 +95,7 @@ impl State {
     pub(super) fn new(config: EngineConfig, notices: Arc<Notices>, pool: Arc<Pool>) -> Self {
         let core = pp_core::Config {
             max_worker_deaths: config.max_worker_deaths,
+            max_node_losses: config.max_node_losses,
             jobs_per_executor: config.max_jobs_per_worker,
             ..pp_core::Config::default()
         };
@@ -86,8 +103,10 @@ impl State {
             config,
             scheduler: Scheduler::new(core),
             workers: BTreeMap::new(),
+            links: Links::default(),
             functions: Functions::default(),
             totals: Totals::default(),
+            local: Totals::default(),
             destroyed: false,
             unrung: Vec::new(),
             sending: false,
@@ -95,6 +114,7 @@ impl State {
             news: Vec::new(),
             last_exit: None,
             start_failure: String::new(),
+            unflushed: Vec::new(),
             notices,
             pool,
             io_sleeps_until: None,
@@ -142,8 +162,16 @@ impl State {
 
     /// Ends a job for its submitter.
     pub(super) fn end(&mut self, job: &Arc<Job>, outcome: Outcome) {
+        self.end_after(job, outcome, Duration::ZERO);
+    }
+
+    /// Ends a job that has run for `run_time`.
+    pub(super) fn end_after(&mut self, job: &Arc<Job>, outcome: Outcome, run_time: Duration) {
+        if job.listener() == Listener::Uplink {
+            self.report_end(job, &outcome, run_time);
+        }
         self.woken.extend(job.end(outcome));
-        if job.announced() {
+        if job.listener() == Listener::Notices {
             self.notices.job_ended(job.number());
         }
     }
@@ -158,6 +186,11 @@ impl State {
                 },
                 None => self.no_worker(),
             },
+            pp_core::Ending::NodeLost { losses, .. } => {
+                let (node, why) = self.links.last_loss.clone().unwrap_or_default();
+                let losses = *losses;
+                JobFailure::NodeLost { losses, node, why }
+            }
             pp_core::Ending::StartFailed { .. } => self.no_worker(),
             pp_core::Ending::Cancelled => JobFailure::Cancelled,
             pp_core::Ending::Destroyed => JobFailure::ServerDestroyed,

@@ -6,6 +6,7 @@
 //! segment is a [`Parcel`]: a body and the buffers that it refers to.
 
 mod file;
+mod filling;
 mod ledger;
 mod limits;
 #[allow(unsafe_code)]
@@ -16,10 +17,12 @@ mod pool;
 mod received;
 mod source;
 
+pub(crate) use filling::Filling;
 pub use memory::{Region, Span};
 pub use parcel::{Contents, Item, Parcel, ParcelError};
 pub(crate) use part::Carried;
 pub use part::Part;
+pub(crate) use part::WeakPart;
 pub use pool::Lease;
 pub(crate) use pool::Pool;
 pub use received::SegmentError;

@@ -1,7 +1,7 @@
 //! What goes along with a message, beside its own bytes.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
@@ -48,6 +48,39 @@ impl Part {
         match self {
             Self::Shared(lease) => lease.id(),
             Self::Carried(carried) => carried.id(),
+        }
+    }
+
+    /// The name of its content: a segment that is used again gets another one.
+    pub(crate) fn content_name(&self) -> u64 {
+        match self {
+            Self::Shared(lease) => lease.content_name(),
+            Self::Carried(carried) => carried.id(),
+        }
+    }
+
+    /// Does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakPart {
+        match self {
+            Self::Shared(lease) => WeakPart::Shared(Arc::downgrade(lease)),
+            Self::Carried(carried) => WeakPart::Carried(Arc::downgrade(carried)),
+        }
+    }
+}
+
+/// A part that others may still keep.
+#[derive(Debug)]
+pub(crate) enum WeakPart {
+    Shared(Weak<Lease>),
+    Carried(Weak<Carried>),
+}
+
+impl WeakPart {
+    /// Whether nobody keeps it.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Shared(lease) => lease.strong_count() == 0,
+            Self::Carried(carried) => carried.strong_count() == 0,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -137,22 +137,15 @@ impl Pool {
         };
         self.sweep(&mut state);
         let file = file.ok_or_else(|| io::Error::other("a segment has lost its file"))?;
-        Ok(Lease {
-            pool: Arc::clone(self),
-            file,
-            view: Mutex::default(),
-        })
+        Ok(Lease::new(Arc::clone(self), file))
     }
 
     /// One more lease of a segment that is leased or used.
     pub(crate) fn lease(self: &Arc<Self>, id: u64) -> Option<Lease> {
         let mut state = self.state.lock();
         let file = state.files.get(&id).map(Arc::clone)?;
-        state.ledger.lease(id).then(|| Lease {
-            pool: Arc::clone(self),
-            file,
-            view: Mutex::default(),
-        })
+        let is_leased = state.ledger.lease(id);
+        is_leased.then(|| Lease::new(Arc::clone(self), file))
     }
 
     /// A worker gets one more use of a leased segment.
@@ -315,8 +308,15 @@ impl Pool {
 pub struct Lease {
     pool: Arc<Pool>,
     file: Arc<SegmentFile>,
+    /// Tells what lies in the segment during this lease from what did in any other.
+    content: u64,
+    /// How many bytes that is; 0 if it is not known.
+    holds: AtomicU64,
     view: Mutex<View>,
 }
+
+/// Counts the contents of segments.
+static CONTENTS: AtomicU64 = AtomicU64::new(1);
 
 /// What the user may look at.
 #[derive(Default)]
@@ -333,6 +333,26 @@ impl std::fmt::Debug for Lease {
 }
 
 impl Lease {
+    fn new(pool: Arc<Pool>, file: Arc<SegmentFile>) -> Self {
+        Self {
+            pool,
+            file,
+            content: CONTENTS.fetch_add(1, Ordering::Relaxed),
+            holds: AtomicU64::new(0),
+            view: Mutex::default(),
+        }
+    }
+
+    /// The name of what lies in the segment: another content has another one.
+    pub(crate) fn content_name(&self) -> u64 {
+        self.content
+    }
+
+    /// So many bytes have been written during this lease.
+    pub(crate) fn holds(&self, len: u64) {
+        self.holds.store(len, Ordering::Release);
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.file.id()
     }
@@ -363,7 +383,11 @@ impl Lease {
 
     /// What was written to it, to be sent piece by piece.
     pub(crate) fn content(self: &Arc<Self>) -> io::Result<Bytes> {
-        let len = usize::try_from(self.file.warm()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let len = match self.holds.load(Ordering::Acquire) {
+            0 => self.file.warm(),
+            len => len,
+        };
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mapping = Arc::new(self.file.view(len)?);
         let region = Region::of_mapping(&mapping, false, Arc::clone(self));
         Ok(Bytes::from_owner(region))
@@ -374,6 +398,7 @@ impl Lease {
             self.file.write(offset, piece)?;
         }
         self.file.warmed(parcel.len());
+        self.holds(parcel.len());
         Ok(())
     }
 }

@@ -1,0 +1,99 @@
+//! Jobs that may be what takes nodes down.
+//!
+//! When a node is lost, nobody can tell which of its jobs was to blame, if any. So all
+//! that it held are counted, and run elsewhere. When one more loss would end a job, it is
+//! a *suspect*, and no node gets two suspects at a time: then the next loss charges the
+//! one that is to blame, and its companions of earlier losses end as they should.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::executor::Executor;
+use crate::{JobId, Scheduler};
+
+/// All suspects.
+#[derive(Debug, Default)]
+pub(crate) struct Suspects {
+    queued: BTreeSet<JobId>,
+    /// Those that executors hold, by the slot of the executor.
+    placed: BTreeMap<JobId, u32>,
+}
+
+impl Suspects {
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queued.is_empty() && self.placed.is_empty()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.queued.iter().copied()
+    }
+
+    /// Adds a job to those that wait.
+    pub(crate) fn put(&mut self, job: JobId) {
+        self.queued.insert(job);
+    }
+
+    /// Removes a job that waits; false if it is not here.
+    pub(crate) fn remove(&mut self, job: JobId) -> bool {
+        self.queued.remove(&job)
+    }
+
+    /// A job has left its executor.
+    pub(crate) fn left(&mut self, job: JobId) {
+        if !self.placed.is_empty() {
+            self.placed.remove(&job);
+        }
+    }
+
+    /// Removes all that wait.
+    pub(crate) fn take_all(&mut self) -> BTreeSet<JobId> {
+        std::mem::take(&mut self.queued)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The first contradiction in it, if there is one.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let slots: BTreeSet<_> = self.placed.values().collect();
+        (slots.len() < self.placed.len()).then(|| format!("two suspects in one place: {self:?}"))
+    }
+}
+
+impl<J> Scheduler<J> {
+    /// Whether one more loss of a node would end a job with so many. Where the first loss
+    /// ends any job, there is nothing to find out.
+    pub(crate) fn is_suspect(&self, losses: u16) -> bool {
+        losses > 0 && u32::from(losses) + 1 >= self.config.max_node_losses.get()
+    }
+
+    /// Sends suspects that wait, each to an executor that has none. Those go to workers
+    /// only where there are no nodes: whatever took nodes down should not be tried here.
+    pub(crate) fn pump_suspects(&mut self) {
+        while let Some(&job) = self.suspects.queued.first() {
+            let Some(slot) = self.place_for_suspect() else {
+                return;
+            };
+            self.suspects.queued.remove(&job);
+            self.suspects.placed.insert(job, slot);
+            self.send(slot, job);
+        }
+    }
+
+    fn place_for_suspect(&self) -> Option<u32> {
+        let has_nodes = self.executors.nodes().ready > 0;
+        let taken: BTreeSet<u32> = self.suspects.placed.values().copied().collect();
+        let is_meant = |slot: u32, executor: &Executor| {
+            executor.is_node() == has_nodes
+                && !taken.contains(&slot)
+                && self.executors.has_room(slot)
+        };
+        let mut slots = self.executors.iter();
+        let found = slots.find(|&(slot, executor)| is_meant(slot, executor));
+        found.map(|(slot, _)| slot)
+    }
+}

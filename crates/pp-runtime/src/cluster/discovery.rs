@@ -1,0 +1,328 @@
+//! Finding nodes, and being found: questions by broadcast and multicast on all networks of
+//! this machine, and answers to them.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use if_addrs::{IfAddr, Interface};
+use pp_proto::NodeId;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::minding::{Minder, Place};
+use super::names::Pattern;
+use crate::net::{Beacon, Key, Nonce, PACKET_LEN, random_id};
+use crate::sync::Mutex;
+
+/// The groups that nodes listen to: one for the networks of an organization (RFC 2365), one
+/// for a link.
+const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 80);
+const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0x7070, 0x7032);
+
+/// How often to ask: nodes that come later are found within two seconds.
+const ASK: Duration = Duration::from_secs(1);
+/// An answer to an older question is not believed.
+const FRESH: Duration = Duration::from_secs(5);
+/// A node that has not answered for so long is forgotten, unless it is connected.
+const FORGET: Duration = Duration::from_secs(15);
+/// How often to look whether this machine has come to be in other networks.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What is needed to be found.
+pub(super) struct Findable {
+    pub(super) key: Arc<Key>,
+    pub(super) node: NodeId,
+    /// Where it takes connections.
+    pub(super) port: u16,
+    /// Where it is asked.
+    pub(super) asked_at: u16,
+}
+
+impl Findable {
+    /// Answers questions, for ever.
+    pub(super) async fn answer(self) {
+        let sockets = [
+            listen(Domain::IPV4, self.asked_at),
+            listen(Domain::IPV6, self.asked_at),
+        ];
+        let [v4, v6] = sockets.map(|socket| match socket {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                tracing::debug!(%error, "cannot listen for questions");
+                None
+            }
+        });
+        if v4.is_none() && v6.is_none() {
+            let port = self.asked_at;
+            tracing::warn!(
+                port,
+                "cannot listen for questions: clients will not find this node"
+            );
+            return std::future::pending().await;
+        }
+        let mut look = interval(LOOK);
+        let mut joined = HashSet::new();
+        let (mut from_v4, mut from_v6) = ([0; PACKET_LEN + 1], [0; PACKET_LEN + 1]);
+        loop {
+            tokio::select! {
+                _ = look.tick() => join_groups(v4.as_ref(), v6.as_ref(), &mut joined),
+                Some((len, peer)) = receive(v4.as_ref(), &mut from_v4) => {
+                    self.reply(v4.as_ref(), &from_v4[..len], peer).await;
+                }
+                Some((len, peer)) = receive(v6.as_ref(), &mut from_v6) => {
+                    self.reply(v6.as_ref(), &from_v6[..len], peer).await;
+                }
+            }
+        }
+    }
+
+    async fn reply(&self, socket: Option<&UdpSocket>, packet: &[u8], peer: SocketAddr) {
+        if let (Some(socket), Some(Beacon::Question { nonce })) =
+            (socket, Beacon::open(packet, &self.key))
+        {
+            let (node, port) = (self.node, self.port);
+            let answer = Beacon::Answer { nonce, node, port };
+            if let Err(error) = socket.send_to(&answer.seal(&self.key), peer).await {
+                tracing::debug!(%error, %peer, "a question cannot be answered");
+            }
+        }
+    }
+}
+
+/// What comes to a socket; never anything where there is none. Errors pass: they are about
+/// single packets.
+async fn receive(socket: Option<&UdpSocket>, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    match socket {
+        Some(socket) => loop {
+            if let Ok(received) = socket.recv_from(into).await {
+                return Some(received);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        },
+        None => std::future::pending().await,
+    }
+}
+
+fn open(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A socket at a port that several nodes of this machine listen at.
+fn listen(domain: Domain, port: u16) -> io::Result<UdpSocket> {
+    let socket = open(domain)?;
+    socket.set_reuse_address(true)?;
+    #[cfg(all(unix, not(target_os = "linux")))]
+    socket.set_reuse_port(true)?;
+    let any = if domain == Domain::IPV4 {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    };
+    socket.bind(&SocketAddr::new(any, port).into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// The networks of this machine; none if they cannot be told.
+fn interfaces() -> Vec<Interface> {
+    if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::debug!(%error, "the networks of this machine cannot be told");
+        Vec::new()
+    })
+}
+
+fn join_groups(
+    v4: Option<&UdpSocket>,
+    v6: Option<&UdpSocket>,
+    joined: &mut HashSet<(Option<u32>, IpAddr)>,
+) {
+    for interface in interfaces() {
+        let place = (interface.index, interface.ip());
+        if joined.contains(&place) {
+            continue;
+        }
+        let result = match (interface.ip(), v4, v6) {
+            (IpAddr::V4(address), Some(socket), _) => socket.join_multicast_v4(GROUP_V4, address),
+            (IpAddr::V6(_), _, Some(socket)) => {
+                socket.join_multicast_v6(&GROUP_V6, interface.index.unwrap_or(0))
+            }
+            _ => continue,
+        };
+        // Of several addresses of one interface, only the first can join.
+        match result {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, network = interface.name, "no multicast"),
+        }
+        joined.insert(place);
+    }
+}
+
+/// A node that has answered.
+struct Found {
+    heard: Instant,
+    /// The addresses that it has answered from.
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    task: AbortHandle,
+}
+
+impl Found {
+    fn heard_at(&mut self, address: SocketAddr) {
+        self.heard = Instant::now();
+        let mut addresses = self.addresses.lock();
+        if !addresses.contains(&address) {
+            addresses.push(address);
+            // Addresses of one link only are the last to try.
+            addresses.sort_by_key(is_of_one_link);
+        }
+    }
+}
+
+fn is_of_one_link(address: &SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
+}
+
+/// Finds nodes and minds them, for ever.
+pub(super) struct Finder {
+    pub(super) minder: Arc<Minder>,
+    pub(super) key: Arc<Key>,
+    pub(super) pattern: Pattern,
+    pub(super) port: u16,
+}
+
+impl Finder {
+    /// Asks again and again.
+    pub(super) async fn find(self) {
+        let v4 = open(Domain::IPV4).and_then(|socket| {
+            socket.set_broadcast(true)?;
+            socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
+            UdpSocket::from_std(socket.into())
+        });
+        let v6 = open(Domain::IPV6).and_then(|socket| {
+            socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
+            UdpSocket::from_std(socket.into())
+        });
+        let (v4, v6) = (v4.ok(), v6.ok());
+        let mut ask = interval(ASK);
+        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asked: Vec<(Nonce, Instant)> = Vec::new();
+        let mut found: HashMap<NodeId, Found> = HashMap::new();
+        let mut tasks = JoinSet::new();
+        let (mut from_v4, mut from_v6) = ([0; PACKET_LEN + 1], [0; PACKET_LEN + 1]);
+        loop {
+            tokio::select! {
+                _ = ask.tick() => {
+                    asked.retain(|(_, when)| when.elapsed() < FRESH);
+                    if let Ok(nonce) = random_id() {
+                        asked.push((nonce, Instant::now()));
+                        self.ask(v4.as_ref(), v6.as_ref(), nonce).await;
+                    }
+                    forget(&mut found);
+                }
+                Some((len, peer)) = receive(v4.as_ref(), &mut from_v4) => {
+                    self.hear(&from_v4[..len], peer, &asked, &mut found, &mut tasks);
+                }
+                Some((len, peer)) = receive(v6.as_ref(), &mut from_v6) => {
+                    self.hear(&from_v6[..len], peer, &asked, &mut found, &mut tasks);
+                }
+            }
+        }
+    }
+
+    /// Asks on all networks.
+    async fn ask(&self, v4: Option<&UdpSocket>, v6: Option<&UdpSocket>, nonce: Nonce) {
+        let packet = Beacon::Question { nonce }.seal(&self.key);
+        if let Some(socket) = v4 {
+            for address in self.places_v4() {
+                // Some networks have no broadcast.
+                let _ = socket.send_to(&packet, (address, self.port)).await;
+            }
+        }
+        for interface in interfaces() {
+            match (interface.addr, v4, v6) {
+                (IfAddr::V4(own), Some(socket), _) => {
+                    let from = socket2::SockRef::from(socket);
+                    if from.set_multicast_if_v4(&own.ip).is_ok() {
+                        let _ = socket.send_to(&packet, (GROUP_V4, self.port)).await;
+                    }
+                }
+                (IfAddr::V6(_), _, Some(socket)) if self.pattern == Pattern::ANY => {
+                    let index = interface.index.unwrap_or(0);
+                    let place = SocketAddrV6::new(GROUP_V6, self.port, 0, index);
+                    let _ = socket.send_to(&packet, place).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Where to broadcast to.
+    fn places_v4(&self) -> HashSet<Ipv4Addr> {
+        if self.pattern != Pattern::ANY {
+            return HashSet::from([self.pattern.broadcast()]);
+        }
+        let own = interfaces().into_iter().filter_map(|interface| {
+            if let IfAddr::V4(own) = interface.addr {
+                let mask = u32::from(own.netmask);
+                own.broadcast
+                    .or_else(|| Some(Ipv4Addr::from(u32::from(own.ip) | !mask)))
+            } else {
+                None
+            }
+        });
+        own.chain([Ipv4Addr::BROADCAST]).collect()
+    }
+
+    fn hear(
+        &self,
+        packet: &[u8],
+        peer: SocketAddr,
+        asked: &[(Nonce, Instant)],
+        found: &mut HashMap<NodeId, Found>,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let Some(Beacon::Answer { nonce, node, port }) = Beacon::open(packet, &self.key) else {
+            return;
+        };
+        let is_asked = asked.iter().any(|&(asked, _)| asked == nonce);
+        let is_own = self.minder.caller.route.contains(&node);
+        if !is_asked || is_own || !self.pattern.matches(peer.ip()) {
+            return;
+        }
+        // With the scope of an address that is of one link only.
+        let mut address = peer;
+        address.set_port(port);
+        if let Some(known) = found.get_mut(&node) {
+            return known.heard_at(address);
+        }
+        tracing::info!(node = %address, "node found");
+        let addresses = Arc::new(Mutex::new(vec![address]));
+        let place = Place::Known(Arc::clone(&addresses));
+        let minding = Arc::clone(&self.minder).mind_place(address.to_string().into(), place);
+        let found_now = Found {
+            heard: Instant::now(),
+            addresses,
+            task: tasks.spawn(minding),
+        };
+        found.insert(node, found_now);
+    }
+}
+
+/// Stops to mind nodes that have not answered for long. What is connected stays so.
+fn forget(found: &mut HashMap<NodeId, Found>) {
+    found.retain(|_, node| {
+        let stays = node.heard.elapsed() < FORGET && !node.task.is_finished();
+        if !stays {
+            node.task.abort();
+        }
+        stays
+    });
+}

@@ -1,0 +1,175 @@
+//! The door of a daemon: who has not proved yet that he belongs to the cluster costs
+//! little, waits for a short time, and cannot keep others out.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::net::{Admitted, Caller, HandshakeError, Host, Identity, admit};
+use crate::sync::Mutex;
+
+/// How long the whole handshake may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// The most handshakes at a time. Beyond it, somebody is turned away for each newcomer: a
+/// handshake that is meant takes milliseconds, so those who only wait are hit.
+const HANDSHAKES_MAX: usize = 256;
+/// The pause when the system can accept no more.
+const RETRY: Duration = Duration::from_millis(50);
+/// So many lines about strangers are written
+const LINES: u32 = 20;
+/// in this time; then they are only counted.
+const LINES_TIME: Duration = Duration::from_secs(10);
+
+/// Says why somebody who belongs to the cluster is not let in all the same.
+type Check = Box<dyn Fn(&Caller) -> Result<(), String> + Send + Sync>;
+
+/// Who stands at the door.
+pub(super) struct Door {
+    identity: Identity,
+    host: Host,
+    admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>,
+    check: Check,
+    waiting: Mutex<Waiting>,
+    log: Mutex<Log>,
+}
+
+/// Handshakes under way.
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    tasks: HashMap<u64, (IpAddr, AbortHandle)>,
+}
+
+/// What was written about strangers lately.
+struct Log {
+    since: Instant,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Door {
+    /// A door that lets in who belongs to the cluster, and passes `check`, which says why
+    /// not.
+    pub(super) fn new(
+        identity: Identity,
+        host: Host,
+        admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>,
+        check: impl Fn(&Caller) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            identity,
+            host,
+            admitted,
+            check: Box::new(check),
+            waiting: Mutex::default(),
+            log: Mutex::new(Log {
+                since: Instant::now(),
+                lines: 0,
+                left_out: 0,
+            }),
+        })
+    }
+
+    /// Lets in who comes to `listener`, for ever.
+    pub(super) async fn keep(self: Arc<Self>, listener: TcpListener) {
+        let mut told = false;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    told = false;
+                    self.meet(stream, peer);
+                }
+                Err(error) => {
+                    // One that broke off is no reason to stop; without descriptors, others
+                    // have to go first.
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "cannot accept connections; trying again");
+                    }
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn meet(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let mut waiting = self.waiting.lock();
+        if waiting.tasks.len() >= HANDSHAKES_MAX {
+            waiting.turn_one_away();
+        }
+        let number = waiting.next;
+        waiting.next += 1;
+        let door = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            door.shake_hands(stream, peer).await;
+            door.waiting.lock().tasks.remove(&number);
+        });
+        let handle = task.abort_handle();
+        waiting.tasks.insert(number, (peer.ip(), handle));
+    }
+
+    async fn shake_hands(&self, stream: TcpStream, peer: SocketAddr) {
+        let meeting = admit(stream, &self.identity, &self.host, &self.check);
+        let result = match timeout(HANDSHAKE_TIME, meeting).await {
+            Ok(result) => result,
+            Err(_) => Err(HandshakeError::TooSlow(HANDSHAKE_TIME)),
+        };
+        match result {
+            Ok(admitted) => {
+                // Nobody listens any more when the daemon ends.
+                let _ = self.admitted.send((peer, admitted));
+            }
+            Err(error) => self.tell(peer, &error),
+        }
+    }
+
+    /// Writes why somebody was refused, unless there was too much of that lately.
+    fn tell(&self, peer: SocketAddr, error: &HandshakeError) {
+        let mut log = self.log.lock();
+        if log.since.elapsed() > LINES_TIME {
+            if log.left_out > 0 {
+                let count = log.left_out;
+                tracing::warn!(count, "more connections were refused than are told of here");
+            }
+            *log = Log {
+                since: Instant::now(),
+                lines: 0,
+                left_out: 0,
+            };
+        }
+        if log.lines == LINES {
+            log.left_out += 1;
+            return;
+        }
+        log.lines += 1;
+        tracing::warn!(%peer, reason = %error, "connection refused");
+    }
+}
+
+impl Waiting {
+    /// Ends one of the handshakes of the address that has most of them.
+    fn turn_one_away(&mut self) {
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for (address, _) in self.tasks.values() {
+            *counts.entry(*address).or_default() += 1;
+        }
+        let crowd = counts.into_iter().max_by_key(|&(_, count)| count);
+        let Some((crowd, _)) = crowd else {
+            return;
+        };
+        // Maps are in no order, so this is any of them.
+        let victim = self
+            .tasks
+            .iter()
+            .find(|(_, (address, _))| *address == crowd)
+            .map(|(&number, _)| number);
+        if let Some((_, task)) = victim.and_then(|number| self.tasks.remove(&number)) {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Keeping the connections to nodes: found, dialed, joined, and dialed again.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::backoff::Backoff;
+use super::discovery::Finder;
+use super::names::Target;
+use crate::engine::{NotJoined, Parting};
+use crate::net::{Caller, HandshakeError, Identity, Reached, reach};
+use crate::sync::Mutex;
+
+/// How long a host may take to answer at all.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// And to shake hands.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// The pause after the first failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause before a node that is down is tried again: users are told the truth
+/// within two seconds.
+const DOWN_PAUSE: Duration = Duration::from_millis(1_200);
+/// The same for one that refuses us: that is not changed in a moment.
+const REFUSED_PAUSE: Duration = Duration::from_secs(15);
+/// A node that has lived for so long has recovered from what took it down before.
+const RECOVERED: Duration = Duration::from_secs(10);
+/// How often the addresses of a name are looked up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// Uses a node that was reached.
+pub(super) type Join =
+    Arc<dyn Fn(&Arc<str>, Reached) -> Result<oneshot::Receiver<Parting>, NotJoined> + Send + Sync>;
+
+/// What is needed to get nodes.
+pub(super) struct Minder {
+    pub(super) identity: Identity,
+    pub(super) caller: Caller,
+    pub(super) settings: Vec<u8>,
+    pub(super) join: Join,
+}
+
+/// Where a node is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Where a name leads.
+    Named {
+        /// A name, or an address.
+        host: String,
+        /// A port.
+        port: u16,
+    },
+    /// At one of these addresses; there may come to be more.
+    Known(Arc<Mutex<Vec<SocketAddr>>>),
+}
+
+/// Why there is no connection to a node.
+#[derive(Debug, thiserror::Error)]
+enum NotReached {
+    #[error("its name cannot be looked up: {0}")]
+    Unknown(io::Error),
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+impl NotReached {
+    /// How long to wait at the most before the next try.
+    fn longest_pause(&self) -> Duration {
+        match self {
+            Self::Handshake(HandshakeError::Network(_) | HandshakeError::Ended(_))
+            | Self::Unknown(_)
+            | Self::Connect(_) => DOWN_PAUSE,
+            Self::Handshake(_) => REFUSED_PAUSE,
+        }
+    }
+
+    /// Whether somebody should do something about it.
+    fn is_lasting(&self) -> bool {
+        self.longest_pause() == REFUSED_PAUSE || matches!(self, Self::Unknown(_))
+    }
+}
+
+impl Minder {
+    /// Minds all nodes that `target` stands for, for ever.
+    pub(super) async fn mind(self: Arc<Self>, target: Target) {
+        match target {
+            Target::Host { ref host, port } => {
+                let place = Place::Named {
+                    host: host.clone(),
+                    port,
+                };
+                self.mind_place(target.name().into(), place).await;
+            }
+            Target::Each { host, port } => self.mind_each(host, port).await,
+            Target::Found { pattern, port } => {
+                let Some(key) = self.identity.beacon() else {
+                    tracing::warn!("without a secret no nodes can be found, only named ones used");
+                    return;
+                };
+                let finder = Finder {
+                    minder: self,
+                    key,
+                    pattern,
+                    port,
+                };
+                finder.find().await;
+            }
+        }
+    }
+
+    /// Minds a node at each address of a name.
+    async fn mind_each(self: Arc<Self>, host: String, port: u16) {
+        let mut minded: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+        let mut tasks = JoinSet::new();
+        let mut told = false;
+        loop {
+            match tokio::net::lookup_host((host.as_str(), port)).await {
+                Ok(found) => {
+                    told = false;
+                    let found: Vec<SocketAddr> = found.collect();
+                    for &address in &found {
+                        minded.entry(address).or_insert_with(|| {
+                            let name: Arc<str> = address.to_string().into();
+                            let place = Place::Known(Arc::new(Mutex::new(vec![address])));
+                            tasks.spawn(Arc::clone(&self).mind_place(name, place))
+                        });
+                    }
+                    minded.retain(|address, task| {
+                        let stays = found.contains(address);
+                        if !stays {
+                            task.abort();
+                        }
+                        stays
+                    });
+                }
+                Err(error) if !std::mem::replace(&mut told, true) => {
+                    tracing::warn!(name = host, %error, "the addresses of nodes cannot be looked up");
+                }
+                Err(_) => {}
+            }
+            sleep(LOOK_UP).await;
+        }
+    }
+
+    /// Minds one node: connects whenever it is not connected.
+    pub(super) async fn mind_place(self: Arc<Self>, name: Arc<str>, place: Place) {
+        let mut backoff = Backoff::new(FIRST_PAUSE);
+        let mut told = String::new();
+        loop {
+            let mut longest = DOWN_PAUSE;
+            match self.reach(&place).await {
+                Ok(reached) => match (self.join)(&name, reached) {
+                    Ok(parted) => {
+                        told.clear();
+                        let born = Instant::now();
+                        let why = parted.await.unwrap_or(Parting::Destroyed);
+                        if matches!(why, Parting::Destroyed) {
+                            return;
+                        }
+                        if born.elapsed() > RECOVERED {
+                            backoff.reset();
+                        }
+                        if matches!(why, Parting::Fault(_)) {
+                            longest = REFUSED_PAUSE;
+                        }
+                    }
+                    Err(NotJoined::Destroyed) => return,
+                    Err(error) => {
+                        longest = REFUSED_PAUSE;
+                        tell(&mut told, &name, &error, true);
+                    }
+                },
+                Err(error) => {
+                    longest = error.longest_pause();
+                    tell(&mut told, &name, &error, error.is_lasting());
+                }
+            }
+            sleep(backoff.pause(longest)).await;
+        }
+    }
+
+    async fn reach(&self, place: &Place) -> Result<Reached, NotReached> {
+        let stream = place.connect().await?;
+        let meeting = reach(stream, &self.identity, &self.caller, &self.settings);
+        match timeout(HANDSHAKE_TIME, meeting).await {
+            Ok(reached) => Ok(reached?),
+            Err(_) => Err(HandshakeError::TooSlow(HANDSHAKE_TIME).into()),
+        }
+    }
+}
+
+impl Place {
+    /// The addresses that it has at the moment.
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::Named { host, port } => {
+                let found = tokio::net::lookup_host((host.as_str(), *port)).await?;
+                Ok(found.collect())
+            }
+            Self::Known(addresses) => Ok(addresses.lock().clone()),
+        }
+    }
+
+    /// Connects to the first address that answers.
+    async fn connect(&self) -> Result<TcpStream, NotReached> {
+        let addresses = self.addresses().await.map_err(NotReached::Unknown)?;
+        connect(&addresses).await
+    }
+}
+
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, NotReached> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(NotReached::Connect(last))
+}
+
+/// Tells of a failure, once while it stays the same.
+fn tell(told: &mut String, name: &str, error: &dyn std::fmt::Display, is_lasting: bool) {
+    let text = error.to_string();
+    if *told == text {
+        tracing::debug!(node = name, reason = text, "node still cannot be used");
+        return;
+    }
+    if is_lasting {
+        tracing::warn!(node = name, reason = text, "node cannot be used");
+    } else {
+        tracing::info!(
+            node = name,
+            reason = text,
+            "node is down; it will be tried again"
+        );
+    }
+    *told = text;
+}

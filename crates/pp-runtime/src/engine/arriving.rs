@@ -1,0 +1,139 @@
+//! Segments whose content comes over a link.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pp_proto::{AssembleError, Payload, Stream};
+
+use crate::segments::{Carried, Filling, Part, Pool};
+
+/// Segments by the names that the other side has given them.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pool: Arc<Pool>,
+    open: HashMap<u64, Open>,
+    whole: HashMap<u64, Part>,
+}
+
+/// One of which some is still to come.
+#[derive(Debug)]
+struct Open {
+    size: u64,
+    received: u64,
+    into: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Shared(Filling),
+    /// There is no room in shared memory.
+    Heap(Vec<u8>),
+}
+
+impl Arriving {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
+        Self {
+            pool,
+            open: HashMap::new(),
+            whole: HashMap::new(),
+        }
+    }
+
+    /// Takes the beginning of a segment; whether that was all.
+    pub(super) fn begin(
+        &mut self,
+        segment: u64,
+        payload: Payload<'_>,
+    ) -> Result<bool, AssembleError> {
+        let stream = Stream::Segment(segment);
+        if self.open.contains_key(&segment) {
+            return Err(AssembleError::AlreadyBegun { stream });
+        }
+        let size = payload.size();
+        let into = match self.pool.fill(size) {
+            Some(filling) => Place::Shared(filling),
+            None => Place::Heap(Vec::new()),
+        };
+        let open = Open {
+            size,
+            received: 0,
+            into,
+        };
+        self.open.insert(segment, open);
+        if payload.head().is_empty() && size > 0 {
+            return Ok(false);
+        }
+        self.more(segment, payload.head())
+    }
+
+    /// Takes the next bytes of a segment; whether they were the last.
+    pub(super) fn more(&mut self, segment: u64, bytes: &[u8]) -> Result<bool, AssembleError> {
+        let stream = Stream::Segment(segment);
+        let Some(open) = self.open.get_mut(&segment) else {
+            return Err(AssembleError::UnknownStream { stream });
+        };
+        open.add(stream, bytes)?;
+        if open.received < open.size {
+            return Ok(false);
+        }
+        if let Some(open) = self.open.remove(&segment) {
+            let part = match open.into {
+                Place::Shared(filling) => Part::Shared(filling.finish()),
+                Place::Heap(bytes) => {
+                    Part::Carried(Arc::new(Carried::new(&self.pool, bytes.into())))
+                }
+            };
+            self.whole.insert(segment, part);
+        }
+        Ok(true)
+    }
+
+    /// A segment that is whole.
+    pub(super) fn get(&self, segment: u64) -> Option<&Part> {
+        self.whole.get(&segment)
+    }
+
+    /// Takes out a segment that is whole.
+    pub(super) fn take(&mut self, segment: u64) -> Option<Part> {
+        self.whole.remove(&segment)
+    }
+}
+
+impl Open {
+    fn add(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), AssembleError> {
+        let (size, received) = (self.size, self.received);
+        let missing = size - received;
+        let len = bytes.len() as u64;
+        if len > missing {
+            let extra = len - missing;
+            return Err(AssembleError::TooManyBytes {
+                stream,
+                size,
+                extra,
+            });
+        }
+        if let Place::Shared(filling) = &self.into
+            && let Err(error) = filling.write(received, bytes)
+        {
+            // There was no memory behind it after all.
+            tracing::debug!(%error, "a segment goes on the heap");
+            let written = filling.written(received);
+            self.into = Place::Heap(written.map_err(|_| AssembleError::OutOfMemory {
+                stream,
+                received,
+                size,
+            })?);
+        }
+        if let Place::Heap(all) = &mut self.into {
+            all.try_reserve(bytes.len())
+                .map_err(|_| AssembleError::OutOfMemory {
+                    stream,
+                    received,
+                    size,
+                })?;
+            all.extend_from_slice(bytes);
+        }
+        self.received += len;
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! What the engine knows of the network: its nodes and its parent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pp_core::ExecutorId;
+
+use super::job::Job;
+use super::node::{Node, Parting, Said};
+use super::outcome::{JobFailure, Outcome};
+use super::pulse::Pulse;
+use super::state::State;
+use super::uplink::Uplink;
+use crate::net::Link;
+
+/// All links, and what is to be done about them.
+#[derive(Default)]
+pub(super) struct Links {
+    pub(super) nodes: BTreeMap<ExecutorId, Node>,
+    /// Who this server works for, if it does.
+    pub(super) uplink: Option<Uplink>,
+    /// The last node that was lost, and why.
+    pub(super) last_loss: Option<(Arc<str>, Arc<str>)>,
+    /// How many workers there are to be for the parent, and how many it is told of.
+    pub(super) share: Option<(u32, u32)>,
+    /// Whether the parent has, or lately had, jobs here, as was told to who watches.
+    pub(super) is_busy: bool,
+    /// Why this server cannot work for its parent.
+    pub(super) unable: Option<String>,
+    /// Nodes with something in their outbox that was not flushed.
+    pub(super) dirty: Vec<ExecutorId>,
+    /// Nodes to be given up, and why.
+    pub(super) condemned: Vec<(ExecutorId, Parting)>,
+    /// When nodes are asked again whether they live.
+    pub(super) next_beat: Option<Instant>,
+    /// Whether the user was told that nobody is left to run jobs.
+    pub(super) alone_was_told: bool,
+    /// Spare room for what nodes say.
+    pub(super) said: Vec<Said>,
+}
+
+impl Links {
+    /// Whether there are none: then they cost nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.uplink.is_none()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Link>> {
+        let nodes = self.nodes.values().map(|node| &node.link);
+        nodes.chain(self.uplink.iter().map(|uplink| &uplink.link))
+    }
+}
+
+impl State {
+    /// Tells the parent how a job of its has ended; not if that is because this server
+    /// cannot go on: then it runs elsewhere.
+    pub(super) fn report_end(&mut self, job: &Job, outcome: &Outcome, run_time: Duration) {
+        match outcome.failure() {
+            Some(JobFailure::ServerDestroyed) => return,
+            Some(failure @ JobFailure::NoWorker { .. }) => {
+                self.links.unable = Some(failure.to_string());
+                return;
+            }
+            _ => {}
+        }
+        if let Some(uplink) = &mut self.links.uplink
+            && let Err(error) = uplink.tell_end(job.number(), outcome, run_time)
+        {
+            self.links.unable = Some(error.to_string());
+        }
+    }
+
+    /// How many jobs run at a time, here and on nodes.
+    pub(super) fn slots(&self) -> u32 {
+        let workers = match self.links.share {
+            Some((_, slots)) => slots,
+            None => u32::try_from(self.scheduler.worker_counts().wanted()).unwrap_or(u32::MAX),
+        };
+        let nodes = self.links.nodes.values().filter_map(|node| node.slots);
+        let nodes = nodes.fold(0, u32::saturating_add);
+        workers.saturating_add(nodes)
+    }
+
+    /// The shortest time after which somebody at the end of a link is taken for dead.
+    pub(super) fn shortest_patience(&self) -> Duration {
+        let uplink = self.links.uplink.as_ref().map(Uplink::patience);
+        let nodes = (!self.links.nodes.is_empty()).then_some(self.config.patience);
+        uplink
+            .into_iter()
+            .chain(nodes)
+            .min()
+            .unwrap_or(self.config.patience)
+    }
+
+    /// Sees to it that there will be a beat while there are links.
+    pub(super) fn plan_beat(&mut self) {
+        if self.links.next_beat.is_none() && !self.links.is_empty() {
+            self.links.next_beat = Some(Instant::now() + Pulse::interval(self.shortest_patience()));
+        }
+    }
+
+    /// Says so, once, if jobs wait and nobody is left who could run them.
+    pub(super) fn tell_if_alone(&mut self) {
+        let waiting = self.scheduler.queued();
+        if self.destroyed || self.links.alone_was_told || waiting == 0 || self.slots() > 0 {
+            return;
+        }
+        self.links.alone_was_told = true;
+        tracing::warn!(
+            waiting,
+            "no node is left, and there are no local workers: jobs wait until a node comes back"
+        );
+    }
+}

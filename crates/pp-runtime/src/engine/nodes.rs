@@ -1,0 +1,284 @@
+//! Nodes join, speak, fall silent and go.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::Token;
+use pp_core::ExecutorId;
+use pp_proto::{EncodeError, ProtocolError, Status};
+use tokio::sync::oneshot;
+
+use super::node::{Node, Parting, Said};
+use super::outcome::{Outcome, Report};
+use super::pulse::Pulse;
+use super::reported;
+use super::shared::Shared;
+use super::state::State;
+use crate::net::{Link, Reached};
+
+/// The poll token of the link to the parent.
+pub(super) const UPLINK: Token = Token(usize::MAX - 1);
+
+/// A measured latency that differs by less than this part is the same.
+const ALIKE: f64 = 0.25;
+
+/// Why a node that was reached is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotJoined {
+    /// The same node is used already, by another name or address.
+    #[error("it is the same node as {0}")]
+    Known(Arc<str>),
+    /// The server was destroyed.
+    #[error("the server was destroyed")]
+    Destroyed,
+    /// The system cannot watch the connection.
+    #[error("cannot watch the connection: {0}")]
+    Watch(#[from] std::io::Error),
+}
+
+/// What users may know of a node.
+#[derive(Debug, Clone)]
+pub struct NodeView {
+    /// How users know it.
+    pub name: Arc<str>,
+    /// What it calls itself.
+    pub title: String,
+    /// How many jobs it runs at a time.
+    pub slots: u32,
+    /// Jobs that it has finished.
+    pub jobs: u64,
+    /// How long these ran, together.
+    pub run_time: Duration,
+    /// What a message to it and the answer take.
+    pub latency: Duration,
+    /// Whether it has been heard of lately.
+    pub is_active: bool,
+}
+
+impl Shared {
+    /// Uses a node that was reached, under this name. Who waits for what it returns learns
+    /// why it has gone.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        name: &Arc<str>,
+        reached: Reached,
+    ) -> Result<oneshot::Receiver<Parting>, NotJoined> {
+        let Reached {
+            link,
+            host,
+            latency,
+        } = reached;
+        let mut state = self.lock();
+        let known = state
+            .links
+            .nodes
+            .values()
+            .find(|node| node.host.node == host.node);
+        if let Some(node) = known {
+            return Err(NotJoined::Known(Arc::clone(&node.name)));
+        }
+        let now = state.now();
+        let Some(id) = state.scheduler.node_joined(0, 0, latency, now) else {
+            return Err(NotJoined::Destroyed);
+        };
+        let (sender, receiver) = oneshot::channel();
+        let pulse = Pulse::new(state.config.patience, latency);
+        let pool = Arc::clone(&state.pool);
+        let token = usize::try_from(id.as_u64()).map_or(Token(0), Token);
+        if let Err(error) = self.watch_link(&link, token) {
+            state.scheduler.executor_exited(id, now);
+            return Err(error.into());
+        }
+        tracing::info!(node = %name, title = host.name, "node joined");
+        let node = Node::new(Arc::clone(name), host, link, pulse, pool, sender);
+        state.links.nodes.insert(id, node);
+        state.plan_beat();
+        drop(state);
+        // It may have spoken before it was watched.
+        self.wake_io();
+        Ok(receiver)
+    }
+
+    /// Reads from links, outside of the lock. What came is still to be taken in.
+    pub(super) fn receive_from(links: &[Arc<Link>]) {
+        for link in links {
+            link.receive();
+            link.flush();
+        }
+    }
+
+    /// Takes in what nodes and the parent have said. What follows is still to be settled.
+    pub(super) fn take_in_links(self: &Arc<Self>, state: &mut State) {
+        if state.links.is_empty() {
+            return;
+        }
+        let ids: Vec<ExecutorId> = state
+            .links
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.link.has_news())
+            .map(|(&id, _)| id)
+            .collect();
+        for id in ids {
+            self.take_in_node(state, id);
+        }
+        let has_news = state
+            .links
+            .uplink
+            .as_ref()
+            .is_some_and(|up| up.link.has_news());
+        if has_news {
+            self.take_in_uplink(state);
+        }
+    }
+
+    fn take_in_node(self: &Arc<Self>, state: &mut State, id: ExecutorId) {
+        let mut said = std::mem::take(&mut state.links.said);
+        let result = match state.links.nodes.get_mut(&id) {
+            Some(node) => node.take(&mut said),
+            None => Ok(()),
+        };
+        let handled = said
+            .drain(..)
+            .try_for_each(|message| hear(state, id, message));
+        state.links.said = said;
+        if let Err(why) = handled.and(result) {
+            self.lose(state, id, why);
+        }
+    }
+
+    /// A node is not used any more.
+    pub(super) fn lose(self: &Arc<Self>, state: &mut State, id: ExecutorId, why: Parting) {
+        let Some(node) = state.links.nodes.remove(&id) else {
+            return;
+        };
+        self.forget_link(&node.link);
+        if !state.destroyed {
+            tracing::warn!(node = %node.name, reason = %why, "node is gone");
+        }
+        let now = state.now();
+        if why.is_loss() {
+            state.links.last_loss = Some((Arc::clone(&node.name), why.to_string().into()));
+            state.scheduler.executor_lost(id, &[], now);
+        } else {
+            state.scheduler.executor_exited(id, now);
+        }
+        node.part(why);
+        state.tell_if_alone();
+    }
+
+    /// Asks nodes whether they live, gives up those that do not, and sees to what is to be
+    /// done now and then.
+    pub(super) fn beat(self: &Arc<Self>, state: &mut State) {
+        let now = Instant::now();
+        let Some(due) = state.links.next_beat.filter(|&due| due <= now) else {
+            return;
+        };
+        // Who was stopped itself, or had no processor, has heard nobody, and must not
+        // blame them before they have had another chance.
+        let was_away = now.saturating_duration_since(due) > state.shortest_patience() / 4;
+        let ids: Vec<ExecutorId> = state.links.nodes.keys().copied().collect();
+        for id in ids {
+            self.beat_node(state, id, now, was_away);
+        }
+        self.beat_uplink(state, now, was_away);
+        state.links.next_beat = None;
+        state.plan_beat();
+    }
+
+    fn beat_node(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: ExecutorId,
+        now: Instant,
+        was_away: bool,
+    ) {
+        let Some(node) = state.links.nodes.get_mut(&id) else {
+            return;
+        };
+        let heard = node.link.heard();
+        if !was_away && node.pulse.is_lost(heard, now) {
+            let silence = now.saturating_duration_since(heard);
+            return self.lose(state, id, Parting::Silent(silence));
+        }
+        let nonce = node.pulse.ask(now);
+        let latency = node.pulse.latency();
+        let said = node.ping(nonce).and_then(|()| node.drop_contents());
+        let known = state
+            .scheduler
+            .executor_stats(id)
+            .map(|stats| stats.latency);
+        if known.is_some_and(|known| !is_alike(known, latency)) {
+            let now = state.now();
+            state.scheduler.node_latency(id, latency, now);
+        }
+        with_node(state, id, |_| said);
+    }
+}
+
+fn is_alike(known: Duration, measured: Duration) -> bool {
+    let difference = known.abs_diff(measured);
+    difference <= known.mul_f64(ALIKE)
+}
+
+fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting> {
+    let now = state.now();
+    match message {
+        Said::Capacity { slots, credit } => {
+            if let Some(node) = state.links.nodes.get_mut(&id) {
+                node.slots = Some(slots);
+            }
+            state.scheduler.node_capacity(id, slots, credit, now);
+            state.links.alone_was_told = false;
+        }
+        Said::Result { job, header, bytes } => {
+            let outcome = if header.status == Status::Failed {
+                Outcome::Failed(Box::new(reported::decode(&bytes)))
+            } else {
+                let report = Report::new(bytes, header.output_len);
+                Outcome::reported(header.status, report.ok_or(Parting::Unexpected("output"))?)
+            };
+            let run_time = header.run_time;
+            // A job that was cancelled meanwhile has ended already.
+            if let Some(job) = state.scheduler.job_finished(id, job, run_time, now) {
+                if let Some(node) = state.links.nodes.get_mut(&id) {
+                    node.totals.add(run_time);
+                }
+                state.totals.add(run_time);
+                state.end_after(&job, outcome, run_time);
+            }
+        }
+        Said::Recalled { job, recalled } => {
+            state.scheduler.recall_answered(id, job, recalled, now);
+        }
+        Said::Leaving => {
+            if let Some(node) = state.links.nodes.get(&id) {
+                tracing::info!(node = %node.name, "node will leave");
+            }
+            state.scheduler.node_leaving(id, now);
+        }
+    }
+    Ok(())
+}
+
+/// Lets `send` write to a node; if that fails, it is a mistake of ours, and the node is
+/// given up.
+pub(super) fn with_node(
+    state: &mut State,
+    id: ExecutorId,
+    send: impl FnOnce(&mut Node) -> Result<(), EncodeError>,
+) {
+    let Some(node) = state.links.nodes.get_mut(&id) else {
+        return;
+    };
+    let result = send(node);
+    if !std::mem::replace(&mut node.dirty, true) {
+        state.links.dirty.push(id);
+    }
+    if let Err(error) = result {
+        state
+            .links
+            .condemned
+            .push((id, ProtocolError::from(error).into()));
+    }
+}

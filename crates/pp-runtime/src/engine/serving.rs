@@ -1,0 +1,143 @@
+//! Working for a parent: its jobs come over a link, and their ends go back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pp_proto::{EncodeError, ProtocolError};
+use tokio::sync::oneshot;
+
+use super::job::{Job, Listener};
+use super::node::Parting;
+use super::nodes::UPLINK;
+use super::pulse::Pulse;
+use super::shared::Shared;
+use super::state::State;
+use super::uplink::{Uplink, Wish};
+use crate::net::Link;
+
+impl Shared {
+    /// Works for the parent at the other end of `link`. Who waits for what it returns
+    /// learns why that has gone.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        link: Arc<Link>,
+        patience: Duration,
+    ) -> std::io::Result<oneshot::Receiver<Parting>> {
+        self.watch_link(&link, UPLINK)?;
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        let pulse = Pulse::new(patience, Duration::ZERO);
+        let pool = Arc::clone(&state.pool);
+        state.links.uplink = Some(Uplink::new(link, pulse, pool, sender));
+        state.plan_beat();
+        self.settle(&mut state);
+        drop(state);
+        // It may have spoken before it was watched.
+        self.wake_io();
+        Ok(receiver)
+    }
+
+    /// Takes in what the parent wants.
+    pub(super) fn take_in_uplink(self: &Arc<Self>, state: &mut State) {
+        // Apart, because jobs that end look for it.
+        let Some(mut uplink) = state.links.uplink.take() else {
+            return;
+        };
+        let mut wishes = Vec::new();
+        let taken = uplink.take(&mut wishes);
+        let mut wishes = VecDeque::from(wishes);
+        let mut ends = None;
+        while let Some(wish) = wishes.pop_front() {
+            match wish {
+                Wish::Function { function, blob } => {
+                    let known = state.intern(blob);
+                    let mut ready = Vec::new();
+                    uplink.learn(function, known, &mut ready);
+                    for wish in ready.into_iter().rev() {
+                        wishes.push_front(wish);
+                    }
+                }
+                Wish::Run {
+                    job,
+                    function,
+                    args,
+                } => {
+                    let group = Arc::clone(&self.all);
+                    group.job_submitted();
+                    let entry = Arc::new(Job::new(job, function, args, group, Listener::Uplink));
+                    let (name, now) = (entry.function().id(), state.now());
+                    if let Ok(id) = state.scheduler.submit(name, entry, now) {
+                        uplink.service.accept(job, id);
+                    }
+                }
+                Wish::Recall(job) => {
+                    let now = state.now();
+                    uplink.service.recall(job, &mut state.scheduler, now);
+                }
+                Wish::Cancel(job) => {
+                    let now = state.now();
+                    uplink.service.cancel(job, &mut state.scheduler, now);
+                }
+                Wish::Shutdown => ends = Some(Parting::Left),
+            }
+        }
+        state.links.uplink = Some(uplink);
+        if let Some(why) = taken.err().or(ends) {
+            self.leave_parent(state, why);
+        }
+    }
+
+    /// The parent is not worked for any more.
+    pub(super) fn leave_parent(&self, state: &mut State, why: Parting) {
+        if let Some(uplink) = state.links.uplink.take() {
+            self.forget_link(&uplink.link);
+            uplink.part(why);
+        }
+    }
+
+    /// Gives up a parent that has fallen silent.
+    pub(super) fn beat_uplink(&self, state: &mut State, now: Instant, was_away: bool) {
+        let Some(uplink) = &state.links.uplink else {
+            return;
+        };
+        let heard = uplink.link.heard();
+        if !was_away && uplink.pulse.is_lost(heard, now) {
+            let silence = now.saturating_duration_since(heard);
+            return self.leave_parent(state, Parting::Silent(silence));
+        }
+        // Told late, lest single jobs make others give up their workers and take them back.
+        if uplink.is_empty() && std::mem::take(&mut state.links.is_busy) {
+            self.note_load();
+        }
+    }
+
+    /// Tells the parent what it wants to know after all has been decided.
+    pub(super) fn report_to_parent(&self, state: &mut State) {
+        if state.links.uplink.is_none() {
+            return;
+        }
+        let has_work = state.links.uplink.as_ref().is_some_and(|up| !up.is_empty());
+        if has_work && !std::mem::replace(&mut state.links.is_busy, true) {
+            self.note_load();
+        }
+        if let Some(reason) = state.links.unable.take() {
+            return self.leave_parent(state, Parting::Fault(reason));
+        }
+        if let Err(error) = report(state) {
+            self.leave_parent(state, ProtocolError::from(error).into());
+        }
+    }
+}
+
+fn report(state: &mut State) -> Result<(), EncodeError> {
+    let slots = state.slots();
+    let Some(uplink) = &mut state.links.uplink else {
+        return Ok(());
+    };
+    uplink.tell_capacity(slots)?;
+    for job in uplink.service.begun(&state.scheduler) {
+        uplink.answer_recall(job, false)?;
+    }
+    Ok(())
+}

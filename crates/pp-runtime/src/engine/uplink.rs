@@ -1,0 +1,473 @@
+//! The parent that this server works for: the node's end of the protocol on a link.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pp_core::{Answer, Service};
+use pp_proto::{
+    Assembler, EncodeError, FrameDecoder, FromExecutor, Payload, ProtocolError, Status, Stream,
+    ToExecutor, limits,
+};
+use tokio::sync::oneshot;
+
+use super::arriving::Arriving;
+use super::functions::Function;
+use super::node::Parting;
+use super::outcome::Outcome;
+use super::pulse::Pulse;
+use super::reported;
+use crate::blob::Blob;
+use crate::net::{Lane, Link};
+use crate::segments::{Part, Pool};
+
+/// The most jobs that the parent may have here for each that runs: what the scheduler
+/// sends ahead at the most, here and on the way.
+const CREDIT_PER_SLOT: u32 = 2_048;
+/// And the most in all.
+const CREDIT_MAX: u32 = 1 << 20;
+
+/// What the parent wants.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// A function to be known, with this alias.
+    Function { function: u64, blob: Bytes },
+    /// A job to be run, of a function that is known.
+    Run {
+        job: u64,
+        function: Arc<Function>,
+        args: Blob,
+    },
+    /// A job to be given back unless it has begun.
+    Recall(u64),
+    /// A job to be ended.
+    Cancel(u64),
+    /// That this server ends.
+    Shutdown,
+}
+
+/// A job of which something is still to come.
+#[derive(Debug)]
+struct Incomplete {
+    function: u64,
+    args: Option<Blob>,
+    parts: Vec<u64>,
+}
+
+/// What is said of a result beside its body.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    job: u64,
+    status: Status,
+    run_ns: u64,
+}
+
+impl Head {
+    fn with(self, output_len: usize, body: Payload<'_>) -> FromExecutor<'_> {
+        FromExecutor::Result {
+            job: self.job,
+            status: self.status,
+            run_ns: self.run_ns,
+            output_len: output_len as u64,
+            body,
+        }
+    }
+}
+
+/// The parent.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    pub(super) link: Arc<Link>,
+    pub(super) pulse: Pulse,
+    /// Whether something was put into the outbox that was not flushed.
+    pub(super) dirty: bool,
+    /// Jobs that run or wait here.
+    pub(super) service: Service,
+    decoder: FrameDecoder,
+    assembler: Assembler,
+    arriving: Arriving,
+    functions: HashMap<u64, Arc<Function>>,
+    incomplete: HashMap<u64, Incomplete>,
+    /// Segments that the job uses which comes next.
+    used: HashMap<u64, Vec<u64>>,
+    next_segment: u64,
+    inbox: Vec<u8>,
+    /// What the parent was told last: how many jobs run at a time.
+    told: Option<u32>,
+    parting: Option<oneshot::Sender<Parting>>,
+}
+
+impl Uplink {
+    /// A parent that was let in. Who waits for `parting` learns why it has gone.
+    pub(super) fn new(
+        link: Arc<Link>,
+        pulse: Pulse,
+        pool: Arc<Pool>,
+        parting: oneshot::Sender<Parting>,
+    ) -> Self {
+        Self {
+            link,
+            pulse,
+            dirty: false,
+            service: Service::default(),
+            decoder: FrameDecoder::new(limits::FRAME_MAX),
+            assembler: Assembler::default(),
+            arriving: Arriving::new(pool),
+            functions: HashMap::new(),
+            incomplete: HashMap::new(),
+            used: HashMap::new(),
+            next_segment: 0,
+            inbox: Vec::new(),
+            told: None,
+            parting: Some(parting),
+        }
+    }
+
+    /// Closes the link, says why, and tells who minds it.
+    pub(super) fn part(mut self, why: Parting) {
+        if !matches!(why, Parting::Ended(_)) {
+            let text = why.to_string();
+            if let Err(error) = self.say(&FromExecutor::fault(&text)) {
+                tracing::debug!(%error, "nothing is said at parting");
+            }
+        }
+        self.link.close();
+        if let Some(parting) = self.parting.take() {
+            let _ = parting.send(why);
+        }
+    }
+
+    fn say(&mut self, message: &FromExecutor<'_>) -> Result<(), EncodeError> {
+        self.dirty = true;
+        self.link.outbox.lock().send(|out| message.encode(out))
+    }
+
+    /// Says how many jobs run at a time from now on, if that is news.
+    pub(super) fn tell_capacity(&mut self, slots: u32) -> Result<(), EncodeError> {
+        if self.told == Some(slots) {
+            return Ok(());
+        }
+        self.told = Some(slots);
+        let credit = slots.saturating_mul(CREDIT_PER_SLOT).min(CREDIT_MAX);
+        self.say(&FromExecutor::Capacity { slots, credit })
+    }
+
+    pub(super) fn say_leaving(&mut self) -> Result<(), EncodeError> {
+        self.say(&FromExecutor::Leaving)
+    }
+
+    pub(super) fn answer_recall(&mut self, job: u64, recalled: bool) -> Result<(), EncodeError> {
+        self.say(&FromExecutor::Recalled { job, recalled })
+    }
+
+    /// Tells how a job has ended.
+    pub(super) fn tell_end(
+        &mut self,
+        job: u64,
+        outcome: &Outcome,
+        run_time: Duration,
+    ) -> Result<(), EncodeError> {
+        let is_withdrawn = outcome.failure().is_some_and(reported::is_withdrawal);
+        if self.service.ended(job, is_withdrawn) == Answer::GivenBack {
+            return self.answer_recall(job, true);
+        }
+        let head = Head {
+            job,
+            status: outcome.status(),
+            run_ns: u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX),
+        };
+        if let Some(failure) = outcome.failure() {
+            return self.tell_result(head, reported::encode(failure).into(), &[], &[]);
+        }
+        let Some(report) = outcome.report() else {
+            return Ok(());
+        };
+        let (body, parts) = report.message();
+        self.tell_result(head, body, report.output(), parts)
+    }
+
+    fn tell_result(
+        &mut self,
+        head: Head,
+        body: Bytes,
+        output: &[u8],
+        parts: &[Part],
+    ) -> Result<(), EncodeError> {
+        self.dirty = true;
+        let size = body.len() + output.len();
+        if parts.is_empty() && size <= limits::INLINE_MAX {
+            let mut scratch = Vec::new();
+            let payload = Payload::of_parts(&[&body, output], &mut scratch);
+            let message = head.with(output.len(), payload);
+            return self.link.outbox.lock().send(|out| message.encode(out));
+        }
+        let lane = self.lane(head, body, output, parts)?;
+        self.link.outbox.lock().open(lane);
+        Ok(())
+    }
+
+    /// A large result and what it refers to, one after the other.
+    fn lane(
+        &mut self,
+        head: Head,
+        body: Bytes,
+        output: &[u8],
+        parts: &[Part],
+    ) -> Result<Lane, EncodeError> {
+        let job = head.job;
+        let mut lane = Lane::default();
+        for part in parts {
+            let content = part.content().unwrap_or_else(|error| {
+                tracing::error!(%error, "a large result cannot be read");
+                Bytes::new()
+            });
+            let segment = self.next_segment;
+            self.next_segment += 1;
+            let payload = Payload::new(content.len() as u64, &[]).unwrap_or_default();
+            let carry = FromExecutor::Carry {
+                segment,
+                body: payload,
+            };
+            lane.send(|out| carry.encode(out))?;
+            lane.send_rest(Stream::Segment(segment), content, 0);
+            lane.send(|out| FromExecutor::Place { job, segment }.encode(out))?;
+        }
+        let output_len = output.len();
+        let whole = if output.is_empty() {
+            body
+        } else {
+            Bytes::from([&body[..], output].concat())
+        };
+        let payload = Payload::of(&whole);
+        let sent = payload.head().len();
+        lane.send(|out| head.with(output_len, payload).encode(out))?;
+        lane.send_rest(Stream::Job(job), whole, sent);
+        Ok(lane)
+    }
+
+    pub(super) fn ping(&mut self, nonce: u64) -> Result<(), EncodeError> {
+        // A node does not ask; what it hears of its parent's questions is enough.
+        self.say(&FromExecutor::Pong { nonce })
+    }
+
+    /// A function is known by now.
+    pub(super) fn learn(&mut self, alias: u64, function: Arc<Function>, wishes: &mut Vec<Wish>) {
+        self.functions.insert(alias, function);
+        self.retry(wishes, |job| job.function == alias);
+    }
+
+    /// Appends to `wishes` what the parent wants.
+    pub(super) fn take(&mut self, wishes: &mut Vec<Wish>) -> Result<(), Parting> {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        self.link.take(&mut inbox);
+        let result = self.decode(&inbox, wishes);
+        inbox.clear();
+        self.inbox = inbox;
+        result?;
+        match self.link.ended() {
+            Some(end) => Err(end.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn decode(&mut self, inbox: &[u8], wishes: &mut Vec<Wish>) -> Result<(), Parting> {
+        let mut input = inbox;
+        // Apart, because messages borrow from it.
+        let mut decoder = std::mem::replace(&mut self.decoder, FrameDecoder::new(0));
+        let result = loop {
+            match decoder.next(&mut input) {
+                Ok(Some(body)) => {
+                    if let Err(parting) = self.message(body, wishes) {
+                        break Err(parting);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(ProtocolError::from(error).into()),
+            }
+        };
+        self.decoder = decoder;
+        result
+    }
+
+    fn message(&mut self, body: &[u8], wishes: &mut Vec<Wish>) -> Result<(), Parting> {
+        let message = ToExecutor::decode(body).map_err(ProtocolError::from)?;
+        match message {
+            ToExecutor::Function { function, body, .. } => {
+                let stream = Stream::Function(function);
+                if let Some(blob) = self.begin(stream, body)? {
+                    wishes.push(Wish::Function { function, blob });
+                }
+            }
+            ToExecutor::Job {
+                job,
+                function,
+                args,
+                ..
+            } => self.job(job, function, args, wishes)?,
+            ToExecutor::More { stream, bytes } => self.more(stream, bytes, wishes)?,
+            ToExecutor::Carry { segment, body } => {
+                if self.arriving.begin(segment, body).map_err(protocol)? {
+                    self.retry(wishes, |job| job.parts.contains(&segment));
+                }
+            }
+            ToExecutor::Use { job, segment } => self.used.entry(job).or_default().push(segment),
+            ToExecutor::Drop { segment } => {
+                self.arriving.take(segment);
+            }
+            ToExecutor::Forget { function } => {
+                self.assembler.discard(Stream::Function(function));
+                self.functions.remove(&function);
+            }
+            ToExecutor::Recall { job } => self.call_off(job, Wish::Recall(job), wishes)?,
+            ToExecutor::Cancel { job } => self.call_off(job, Wish::Cancel(job), wishes)?,
+            ToExecutor::Ping { nonce } => self.ping(nonce).map_err(protocol)?,
+            ToExecutor::Shutdown => wishes.push(Wish::Shutdown),
+            ToExecutor::Hello { .. }
+            | ToExecutor::Configure { .. }
+            | ToExecutor::Introduce { .. }
+            | ToExecutor::Segment { .. }
+            | ToExecutor::Grant { .. }
+            | ToExecutor::Refuse { .. } => return Err(Parting::Unexpected(message.name())),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, stream: Stream, body: Payload<'_>) -> Result<Option<Bytes>, Parting> {
+        self.assembler.begin(stream, body).map_err(protocol)
+    }
+
+    fn job(
+        &mut self,
+        job: u64,
+        function: u64,
+        args: Payload<'_>,
+        wishes: &mut Vec<Wish>,
+    ) -> Result<(), Parting> {
+        if self.service.holds(job) || self.incomplete.contains_key(&job) {
+            return Err(Parting::Unexpected("second job of the same number"));
+        }
+        let args = match args.whole() {
+            Some(whole) => Some(Blob::from(whole)),
+            None => self.begin(Stream::Job(job), args)?.map(Blob::from),
+        };
+        let parts = self.used.remove(&job).unwrap_or_default();
+        let incomplete = Incomplete {
+            function,
+            args,
+            parts,
+        };
+        if let Some(incomplete) = self.try_run(job, incomplete, wishes) {
+            self.incomplete.insert(job, incomplete);
+        }
+        Ok(())
+    }
+
+    /// Runs a job if all of it has come; else gives it back.
+    fn try_run(
+        &self,
+        job: u64,
+        mut incomplete: Incomplete,
+        wishes: &mut Vec<Wish>,
+    ) -> Option<Incomplete> {
+        let Some(function) = self.functions.get(&incomplete.function) else {
+            return Some(incomplete);
+        };
+        let parts: Option<Vec<Part>> = incomplete
+            .parts
+            .iter()
+            .map(|&segment| self.arriving.get(segment).cloned())
+            .collect();
+        let Some(parts) = parts else {
+            return Some(incomplete);
+        };
+        let Some(args) = incomplete.args.take() else {
+            return Some(incomplete);
+        };
+        wishes.push(Wish::Run {
+            job,
+            function: Arc::clone(function),
+            args: args.with_parts(parts),
+        });
+        None
+    }
+
+    /// Runs those of the jobs that have waited for something which have waited for nothing
+    /// else.
+    fn retry(&mut self, wishes: &mut Vec<Wish>, has_waited: impl Fn(&Incomplete) -> bool) {
+        let mut ready: Vec<u64> = self
+            .incomplete
+            .iter()
+            .filter(|(_, job)| has_waited(job))
+            .map(|(&number, _)| number)
+            .collect();
+        ready.sort_unstable();
+        for job in ready {
+            if let Some(incomplete) = self.incomplete.remove(&job)
+                && let Some(incomplete) = self.try_run(job, incomplete, wishes)
+            {
+                self.incomplete.insert(job, incomplete);
+            }
+        }
+    }
+
+    fn more(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+        wishes: &mut Vec<Wish>,
+    ) -> Result<(), Parting> {
+        if let Stream::Segment(segment) = stream {
+            if self.arriving.more(segment, bytes).map_err(protocol)? {
+                self.retry(wishes, |job| job.parts.contains(&segment));
+            }
+            return Ok(());
+        }
+        let Some(whole) = self.assembler.more(stream, bytes).map_err(protocol)? else {
+            return Ok(());
+        };
+        match stream {
+            Stream::Function(function) => wishes.push(Wish::Function {
+                function,
+                blob: whole,
+            }),
+            Stream::Job(job) => {
+                let Some(mut incomplete) = self.incomplete.remove(&job) else {
+                    return Err(Parting::Unexpected("end of a job's arguments"));
+                };
+                incomplete.args = Some(Blob::from(whole));
+                if let Some(incomplete) = self.try_run(job, incomplete, wishes) {
+                    self.incomplete.insert(job, incomplete);
+                }
+            }
+            Stream::Configure | Stream::Segment(_) => {
+                return Err(Parting::Unexpected("end of a payload"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A job is not wanted any more, or not here. No more of its arguments follows.
+    fn call_off(&mut self, job: u64, wish: Wish, wishes: &mut Vec<Wish>) -> Result<(), Parting> {
+        if self.incomplete.remove(&job).is_some() {
+            self.assembler.discard(Stream::Job(job));
+            return self.answer_recall(job, true).map_err(protocol);
+        }
+        wishes.push(wish);
+        Ok(())
+    }
+
+    /// What of its name the parent still has here, for tests and logs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.service.is_empty() && self.incomplete.is_empty()
+    }
+
+    /// How long the parent may be silent.
+    pub(super) fn patience(&self) -> Duration {
+        self.pulse.patience()
+    }
+}
+
+fn protocol(error: impl Into<ProtocolError>) -> Parting {
+    Parting::Protocol(error.into())
+}

@@ -1,0 +1,339 @@
+//! How two servers meet: TLS, then greetings, each with a limit on what it costs.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use pp_proto::{
+    Assembler, AssemblerLimits, CURRENT, FrameError, FromExecutor, MAGIC, NodeId, Payload,
+    ProtocolError, Stream, Tail, ToExecutor, limits,
+};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::identity::Identity;
+use super::link::{Link, LinkEnd};
+
+/// Settings of a client may have so many bytes.
+const SETTINGS_MAX: u64 = 64 << 20;
+
+/// Major, minor and micro version of a Python.
+pub type PythonVersion = (u8, u8, u8);
+
+/// Why two servers do not come together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandshakeError {
+    /// The network says no.
+    #[error("{0}")]
+    Network(#[from] io::Error),
+    /// The other side has another secret, or none.
+    #[error(
+        "the other side has another secret, or certificate; give both sides the same \
+         (`pp secret show` prints the one that is used here)"
+    )]
+    Stranger,
+    /// The other side does not speak TLS, or not as it should.
+    #[error("the other side does not speak TLS as a ppserver does: {0}")]
+    Tls(rustls::Error),
+    /// The other side does not speak our protocol.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The other side says why it will not.
+    #[error("it refuses: {0}")]
+    Refused(String),
+    /// The other side says something else than it should.
+    #[error("the other side said {0} where a greeting should be")]
+    Unexpected(&'static str),
+    /// The connection ended right after.
+    #[error(transparent)]
+    Ended(#[from] LinkEnd),
+    /// The other side took too long.
+    #[error("the other side did not complete the handshake in {0:?}")]
+    TooSlow(Duration),
+}
+
+impl HandshakeError {
+    /// From what TLS says while it shakes hands.
+    fn of_tls(error: io::Error) -> Self {
+        use rustls::{AlertDescription as Alert, CertificateError, Error};
+
+        let Some(tls) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>())
+        else {
+            return Self::Network(error);
+        };
+        match tls {
+            Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+            | Error::AlertReceived(
+                Alert::AccessDenied
+                | Alert::BadCertificate
+                | Alert::CertificateRequired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::DecryptError,
+            ) => Self::Stranger,
+            other => Self::Tls(other.clone()),
+        }
+    }
+}
+
+/// What a server that wants to have jobs run says of itself.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The version of its Python.
+    pub python: PythonVersion,
+    /// How long either side may say nothing before the other takes it for dead.
+    pub patience: Duration,
+    /// The servers that stand above this link, from the outermost to the caller itself.
+    pub route: Vec<NodeId>,
+    /// What it is called, for the readers of logs.
+    pub name: String,
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// A number that this run of it has chosen by chance.
+    pub node: NodeId,
+    /// What it is called, for the readers of logs.
+    pub name: String,
+    /// The version of its Python.
+    pub python: PythonVersion,
+}
+
+/// A node that was reached.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) link: std::sync::Arc<Link>,
+    pub(crate) host: Host,
+    /// What the greeting and the answer took.
+    pub(crate) latency: Duration,
+}
+
+/// A caller that was let in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) link: std::sync::Arc<Link>,
+    pub(crate) caller: Caller,
+    /// What its workers are to be set up with.
+    pub(crate) settings: Vec<u8>,
+}
+
+/// Meets a node at the other end of `stream`, as its parent.
+///
+/// # Errors
+/// [`HandshakeError`].
+pub(crate) async fn reach(
+    stream: TcpStream,
+    identity: &Identity,
+    caller: &Caller,
+    settings: &[u8],
+) -> Result<Reached, HandshakeError> {
+    stream.set_nodelay(true)?;
+    let connector = TlsConnector::from(identity.client());
+    // Nobody is believed by name, so none is said.
+    let nobody = ServerName::try_from("pp.invalid").map_err(io::Error::other)?;
+    let mut tls = connector
+        .connect(nobody, stream)
+        .await
+        .map_err(HandshakeError::of_tls)?;
+    let mut greeting = Vec::new();
+    greet(caller, settings, &mut greeting)?;
+    let asked = Instant::now();
+    tls.write_all(&greeting).await?;
+    tls.flush().await?;
+    let python = expect_hello(&mut tls).await?;
+    let latency = asked.elapsed();
+    let body = frame(&mut tls, limits::HANDSHAKE_MAX).await?;
+    let host = match FromExecutor::decode(&body).map_err(ProtocolError::from)? {
+        FromExecutor::Introduce { node, name } => Host {
+            node,
+            name: name.to_owned(),
+            python,
+        },
+        FromExecutor::Fault { text } => return Err(HandshakeError::Refused(text.to_owned())),
+        other => return Err(HandshakeError::Unexpected(other.name())),
+    };
+    let (stream, connection) = tls.into_inner();
+    let link = Link::new(stream.into_std()?, connection.into())?;
+    Ok(Reached {
+        link,
+        host,
+        latency,
+    })
+}
+
+/// What a parent says first, in one go: it need not know the answer before.
+fn greet(caller: &Caller, settings: &[u8], out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    let hello = ToExecutor::Hello {
+        magic: MAGIC,
+        version: CURRENT,
+        features: 0,
+    };
+    hello.encode(out)?;
+    let route = caller.route.concat();
+    let introduce = ToExecutor::Introduce {
+        python: caller.python,
+        patience_ms: u32::try_from(caller.patience.as_millis()).unwrap_or(u32::MAX),
+        route: &route,
+        name: shortened(&caller.name),
+    };
+    introduce.encode(out)?;
+    let payload = Payload::of(settings);
+    let head = payload.head().len();
+    ToExecutor::Configure { settings: payload }.encode(out)?;
+    let mut tail = Tail::new(Stream::Configure, settings, head);
+    while tail.encode(limits::FRAME_MAX, out) > 0 {}
+    Ok(())
+}
+
+/// As much of a name as may be sent.
+fn shortened(name: &str) -> &str {
+    let mut len = name.len().min(limits::NAME_MAX);
+    while !name.is_char_boundary(len) {
+        len -= 1;
+    }
+    name.get(..len).unwrap_or_default()
+}
+
+async fn expect_hello(
+    from: &mut (impl AsyncRead + Unpin),
+) -> Result<PythonVersion, HandshakeError> {
+    let body = frame(from, limits::HANDSHAKE_MAX).await?;
+    match FromExecutor::decode(&body).map_err(ProtocolError::from)? {
+        FromExecutor::Hello { python, .. } => Ok(python),
+        FromExecutor::Fault { text } => Err(HandshakeError::Refused(text.to_owned())),
+        other => Err(HandshakeError::Unexpected(other.name())),
+    }
+}
+
+/// Meets a parent at the other end of `stream`, as its node.
+///
+/// # Errors
+/// [`HandshakeError`]. The other side is told why, as far as it is one of ours.
+pub(crate) async fn admit(
+    stream: TcpStream,
+    identity: &Identity,
+    host: &Host,
+    check: impl Fn(&Caller) -> Result<(), String>,
+) -> Result<Admitted, HandshakeError> {
+    stream.set_nodelay(true)?;
+    let acceptor = TlsAcceptor::from(identity.server());
+    let mut tls = acceptor
+        .accept(stream)
+        .await
+        .map_err(HandshakeError::of_tls)?;
+    let caller = match expect_caller(&mut tls).await {
+        Ok(caller) => caller,
+        Err(error) => return Err(refuse(&mut tls, error).await),
+    };
+    if let Err(reason) = check(&caller) {
+        return Err(refuse(&mut tls, HandshakeError::Refused(reason)).await);
+    }
+    let mut greeting = Vec::new();
+    answer(host, &mut greeting)?;
+    tls.write_all(&greeting).await?;
+    tls.flush().await?;
+    let settings = match expect_settings(&mut tls).await {
+        Ok(settings) => settings,
+        Err(error) => return Err(refuse(&mut tls, error).await),
+    };
+    let (stream, connection) = tls.into_inner();
+    let link = Link::new(stream.into_std()?, connection.into())?;
+    Ok(Admitted {
+        link,
+        caller,
+        settings,
+    })
+}
+
+/// Tells the other side why, and gives the reason back.
+async fn refuse(to: &mut (impl AsyncWrite + Unpin), error: HandshakeError) -> HandshakeError {
+    let text = match &error {
+        HandshakeError::Refused(reason) => reason.clone(),
+        other => other.to_string(),
+    };
+    let mut farewell = Vec::new();
+    if FromExecutor::fault(&text).encode(&mut farewell).is_ok() {
+        // It has gone, or it hears it.
+        let _ = to.write_all(&farewell).await;
+        let _ = to.shutdown().await;
+    }
+    error
+}
+
+async fn expect_caller(from: &mut (impl AsyncRead + Unpin)) -> Result<Caller, HandshakeError> {
+    let body = frame(from, limits::HANDSHAKE_MAX).await?;
+    match ToExecutor::decode(&body).map_err(ProtocolError::from)? {
+        ToExecutor::Hello { .. } => {}
+        other => return Err(HandshakeError::Unexpected(other.name())),
+    }
+    let body = frame(from, limits::HANDSHAKE_MAX).await?;
+    match ToExecutor::decode(&body).map_err(ProtocolError::from)? {
+        ToExecutor::Introduce {
+            python,
+            patience_ms,
+            route,
+            name,
+        } => Ok(Caller {
+            python,
+            patience: Duration::from_millis(patience_ms.into()),
+            route: route.as_chunks().0.to_vec(),
+            name: name.to_owned(),
+        }),
+        other => Err(HandshakeError::Unexpected(other.name())),
+    }
+}
+
+fn answer(host: &Host, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    let hello = FromExecutor::Hello {
+        magic: MAGIC,
+        version: CURRENT,
+        features: 0,
+        pid: std::process::id(),
+        python: host.python,
+    };
+    hello.encode(out)?;
+    let introduce = FromExecutor::Introduce {
+        node: host.node,
+        name: shortened(&host.name),
+    };
+    Ok(introduce.encode(out)?)
+}
+
+async fn expect_settings(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, HandshakeError> {
+    let mut assembler = Assembler::new(AssemblerLimits {
+        payload: SETTINGS_MAX,
+        streams: 1,
+    });
+    loop {
+        let body = frame(from, limits::FRAME_MAX).await?;
+        let whole = match ToExecutor::decode(&body).map_err(ProtocolError::from)? {
+            ToExecutor::Configure { settings } => assembler.begin(Stream::Configure, settings),
+            ToExecutor::More { stream, bytes } => assembler.more(stream, bytes),
+            other => return Err(HandshakeError::Unexpected(other.name())),
+        };
+        if let Some(whole) = whole.map_err(ProtocolError::from)? {
+            return Ok(whole.into());
+        }
+    }
+}
+
+/// The body of the next frame, and not a byte more.
+async fn frame(from: &mut (impl AsyncRead + Unpin), max: usize) -> Result<Vec<u8>, HandshakeError> {
+    let len = from.read_u32_le().await?;
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    if len == 0 || len > max {
+        let fault = if len == 0 {
+            FrameError::Empty
+        } else {
+            FrameError::TooLong { len, max }
+        };
+        return Err(ProtocolError::from(fault).into());
+    }
+    let mut body = vec![0; len];
+    from.read_exact(&mut body).await?;
+    Ok(body)
+}

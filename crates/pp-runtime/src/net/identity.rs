@@ -1,0 +1,406 @@
+//! Who belongs to the cluster: TLS in which each side proves it to the other.
+//!
+//! With a secret, all servers have the same Ed25519 key pair, made of it. Each shows the
+//! public key as a raw key (RFC 7250) and signs the handshake with the private one; nothing
+//! else is believed. Or the user's own authority has signed a certificate for each server.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer,
+    UnixTime,
+};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{
+    AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ParsedCertificate,
+    WebPkiClientVerifier,
+};
+use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
+};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::secret::{Key, Secret, SecretError};
+
+/// What we call ourselves in the handshake: who wants something else is told so at once.
+const ALPN: &[u8] = b"pp/2";
+
+/// How an Ed25519 private key in PKCS#8 begins; the seed follows (RFC 8410, section 7).
+const PKCS8_ED25519: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// Why an identity cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The secret is of no use.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A file does not hold what it should.
+    #[error("{what} cannot be read from {path}: {reason}")]
+    File {
+        /// What should be in it.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// TLS refuses it.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] Error),
+    /// The authority's certificate cannot be used.
+    #[error("the certificates of the authority cannot be used: {0}")]
+    Authority(String),
+}
+
+/// Files of the user's own authority, in PEM.
+#[derive(Debug, Clone)]
+pub struct CertificateFiles {
+    /// The certificates of the authority. Whoever it has signed belongs to the cluster.
+    pub authority: PathBuf,
+    /// The certificate of this server, and those between it and the authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// What a server proves by that it belongs to the cluster, and what it believes of others.
+#[derive(Clone)]
+pub struct Identity {
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+    beacon: Option<Arc<Key>>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(...)")
+    }
+}
+
+impl Identity {
+    /// Of a cluster whose servers share a secret.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn of_secret(secret: &Secret) -> Result<Self, IdentityError> {
+        let keys = secret.keys()?;
+        let provider = Arc::new(ring::default_provider());
+        let key = signing_key(&keys.identity)?;
+        let public = key
+            .public_key()
+            .ok_or_else(|| Error::General("an Ed25519 key has no public key".into()))?;
+        let public = SubjectPublicKeyInfoDer::from(public.as_ref().to_vec());
+        let verifier = Arc::new(SameKey {
+            public: public.clone(),
+            algorithms: provider.signature_verification_algorithms,
+        });
+        let shown = vec![CertificateDer::from(public.as_ref().to_vec())];
+        let certified = Arc::new(CertifiedKey::new(shown, key));
+        let client = client_builder(&provider)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<_>)
+            .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(
+                Arc::clone(&certified),
+            )));
+        let server = server_builder(&provider)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(certified)));
+        Ok(Self::new(client, server, Some(Arc::new(keys.beacon))))
+    }
+
+    /// Of a cluster whose servers have certificates of one authority. A server is believed
+    /// whatever name its certificate has. Discovery needs a secret besides.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn of_certificates(
+        files: &CertificateFiles,
+        secret: Option<&Secret>,
+    ) -> Result<Self, IdentityError> {
+        let provider = Arc::new(ring::default_provider());
+        let roots = Arc::new(authority(&files.authority)?);
+        let chain = certificates(&files.certificate)?;
+        let verifier = Arc::new(SameAuthority {
+            roots: Arc::clone(&roots),
+            algorithms: provider.signature_verification_algorithms,
+        });
+        let clients = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .map_err(|error| IdentityError::Authority(error.to_string()))?;
+        let client = client_builder(&provider)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_auth_cert(chain.clone(), private_key(&files.key)?)?;
+        let server = server_builder(&provider)?
+            .with_client_cert_verifier(clients)
+            .with_single_cert(chain, private_key(&files.key)?)?;
+        let beacon = secret.map(Secret::keys).transpose()?;
+        let beacon = beacon.map(|keys| Arc::new(keys.beacon));
+        Ok(Self::new(client, server, beacon))
+    }
+
+    fn new(mut client: ClientConfig, mut server: ServerConfig, beacon: Option<Arc<Key>>) -> Self {
+        client.alpn_protocols = vec![ALPN.to_vec()];
+        server.alpn_protocols = vec![ALPN.to_vec()];
+        // Each connection proves itself anew.
+        client.resumption = Resumption::disabled();
+        client.enable_early_data = false;
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        server.max_early_data_size = 0;
+        Self {
+            client: Arc::new(client),
+            server: Arc::new(server),
+            beacon,
+        }
+    }
+
+    /// For who dials.
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.client)
+    }
+
+    /// For who is dialed.
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    /// What beacons are authenticated with; none where there is no secret.
+    pub(crate) fn beacon(&self) -> Option<Arc<Key>> {
+        self.beacon.clone()
+    }
+}
+
+fn client_builder(
+    provider: &Arc<CryptoProvider>,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+}
+
+fn server_builder(
+    provider: &Arc<CryptoProvider>,
+) -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>, Error> {
+    ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+}
+
+fn signing_key(seed: &Key) -> Result<Arc<dyn SigningKey>, Error> {
+    let mut der = Zeroizing::new(PKCS8_ED25519.to_vec());
+    der.extend_from_slice(&seed[..]);
+    ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))
+}
+
+fn unreadable<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl Fn(&dyn std::fmt::Display) -> IdentityError + 'a {
+    move |reason| IdentityError::File {
+        what,
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let fault = unreadable("a certificate", path);
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
+        .map_err(|error| fault(&error))?
+        .collect();
+    let found = found.map_err(|error| fault(&error))?;
+    if found.is_empty() {
+        return Err(fault(&"there is none"));
+    }
+    Ok(found)
+}
+
+fn authority(path: &Path) -> Result<RootCertStore, IdentityError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable("a private key", path)(&error))
+}
+
+/// Believes whoever has the same key pair as we have.
+#[derive(Debug)]
+struct SameKey {
+    public: SubjectPublicKeyInfoDer<'static>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl SameKey {
+    fn check(&self, shown: &CertificateDer<'_>) -> Result<(), Error> {
+        if bool::from(shown.as_ref().ct_eq(self.public.as_ref())) {
+            Ok(())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn check_signature(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check(shown)?;
+        rustls::crypto::verify_tls13_signature_with_raw_key(
+            message,
+            &self.public,
+            signature,
+            &self.algorithms,
+        )
+    }
+}
+
+fn no_tls12() -> Error {
+    Error::General("TLS 1.2 is not spoken here".into())
+}
+
+impl ServerCertVerifier for SameKey {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.check(end_entity)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(no_tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+impl ClientCertVerifier for SameKey {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.check(end_entity)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(no_tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+/// Believes whoever has a valid certificate of the authority, by whatever name: nodes are
+/// found by address, and by many.
+#[derive(Debug)]
+struct SameAuthority {
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for SameAuthority {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        rustls::client::verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            now,
+            self.algorithms.all,
+        )?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(no_tls12())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

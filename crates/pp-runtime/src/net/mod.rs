@@ -1,0 +1,29 @@
+//! Connections to other servers: who is believed, how they meet, what goes over the wire.
+
+use pp_proto::NodeId;
+
+mod beacon;
+mod handshake;
+mod identity;
+mod link;
+mod outbox;
+mod secret;
+
+pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
+pub(crate) use handshake::{Admitted, HandshakeError, Reached, admit, reach};
+pub use handshake::{Caller, Host, PythonVersion};
+pub use identity::{CertificateFiles, Identity, IdentityError};
+pub(crate) use link::{Link, LinkEnd};
+pub(crate) use outbox::Lane;
+pub(crate) use secret::Key;
+pub use secret::{Secret, SecretError};
+
+/// A number that tells a server from all others.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn random_id() -> std::io::Result<NodeId> {
+    let mut id = NodeId::default();
+    getrandom::fill(&mut id).map_err(std::io::Error::other)?;
+    Ok(id)
+}

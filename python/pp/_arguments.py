@@ -1,0 +1,109 @@
+"""Checks of the arguments of public functions: messages say what was meant."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import Any
+
+from pp import _core, _processes
+
+# The files of an authority, of a certificate and of its key.
+Certificates = tuple[str | os.PathLike[str], str | os.PathLike[str], str | os.PathLike[str]]
+
+# A bound on what "ncpus" may be, far above any machine; catches mistakes.
+_MOST_WORKERS = 100_000
+_MOST_COUNT = 2**32 - 1
+
+
+def worker_count(ncpus: object) -> int:
+    """`ncpus=` as a number."""
+    if ncpus == "autodetect":
+        return _processes.default_workers()
+    if not isinstance(ncpus, int):
+        raise TypeError(f'ncpus must be an int or "autodetect", not {ncpus!r:.100}')
+    if not 0 <= ncpus <= _MOST_WORKERS:
+        raise ValueError(f"ncpus must be between 0 and {_MOST_WORKERS}, not {ncpus}")
+    return int(ncpus)
+
+
+def as_tuple(name: str, value: object) -> tuple[Any, ...]:
+    """A tuple or a list as a tuple."""
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    raise TypeError(
+        f"{name} must be a tuple or a list, not {type(value).__name__!r}; "
+        f"for a single one write {name}=(value,)"
+    )
+
+
+def node_names(ppservers: object) -> tuple[str, ...]:
+    """`ppservers=` as names that can be names of nodes.
+
+    The classic takes pairs of name and port, too.
+    """
+    names: list[str] = []
+    for node in as_tuple("ppservers", ppservers):
+        is_pair = isinstance(node, tuple) and len(node) == 2
+        name = f"{node[0]}:{node[1]}" if is_pair else node
+        if not isinstance(name, str):
+            raise TypeError(f"ppservers must hold strings, not {node!r:.100}")
+        _core.expand_node(name)
+        names.append(name)
+    return tuple(names)
+
+
+def check_secret(secret: object) -> None:
+    """Whether `secret=` is one."""
+    if secret is not None and not isinstance(secret, str):
+        raise TypeError(f"secret must be a string or None, not {type(secret).__name__!r}")
+
+
+def certificate_paths(certificates: Any) -> tuple[str, str, str]:
+    """`certificates=` as plain paths."""
+    if not isinstance(certificates, (tuple, list)) or len(certificates) != 3:
+        raise TypeError(
+            "certificates must be three files: the authority's certificate, the own "
+            f"certificate, its private key; not {certificates!r:.100}"
+        )
+    authority, certificate, key = (os.fsdecode(path) for path in certificates)
+    return authority, certificate, key
+
+
+def check_choices(proto: object, errors: object) -> None:
+    """Whether `proto=` and `errors=` can be had."""
+    highest = pickle.HIGHEST_PROTOCOL
+    if not isinstance(proto, int):
+        raise TypeError(f"proto must be an int, not {type(proto).__name__!r}")
+    if not 0 <= proto <= highest:
+        raise ValueError(f"proto must be between 0 and {highest}, not {proto}")
+    if errors not in ("raise", "print"):
+        raise ValueError(f'errors must be "raise" or "print", not {errors!r}')
+
+
+def check_count(name: str, value: object) -> None:
+    """Whether a number of things is one."""
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {value!r:.100}")
+    if not 1 <= value <= _MOST_COUNT:
+        raise ValueError(f"{name} must be at least 1 and at most {_MOST_COUNT}, not {value}")
+
+
+def check_timeout(name: str, seconds: object) -> None:
+    """Whether a time limit is one."""
+    if not isinstance(seconds, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__!r}")
+    if not 0.1 <= seconds <= 86_400:
+        raise ValueError(f"{name} must be between 0.1 and 86400 seconds, not {seconds}")
+
+
+def check_memory(shared_memory: object) -> None:
+    """Whether `shared_memory=` is a number of bytes."""
+    if shared_memory is None:
+        return
+    if not isinstance(shared_memory, int):
+        raise TypeError(
+            f"shared_memory must be a number of bytes or None, not {shared_memory!r:.100}"
+        )
+    if not 0 <= shared_memory < 2**63:
+        raise ValueError(f"shared_memory must be at least 0 bytes, not {shared_memory}")

@@ -1,0 +1,3 @@
+"""`pp`, the command."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Clusters, for the client and for the daemon: secrets, names, settings."""
+
+from __future__ import annotations
