@@ -9,8 +9,8 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable
-from types import TracebackType
-from typing import Any, Literal, NoReturn, Self, TypeVar
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 from pp import _arguments, _core, _logging, _outcome, _processes
 from pp._arguments import Certificates
@@ -21,6 +21,9 @@ from pp._map.face import MapsItems
 from pp._serialize.functions import FunctionPacker, PackedFunction
 from pp._serialize.values import dumps_args
 from pp._version import version
+
+if TYPE_CHECKING:
+    from pp._serialize.shipping import Shipper
 
 T = TypeVar("T")
 
@@ -97,6 +100,9 @@ class Server(Submitter, MapsItems):
         secret_file: a file that has the secret.
         certificates: instead of a secret, three files in PEM: certificates of an own
             authority, the own certificate, and its private key.
+        ship: modules or packages, or their names, that nodes get along with jobs although
+            they are not in the working directory. What is in it and below, and not
+            installed, travels anyway.
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or value.
@@ -127,6 +133,7 @@ class Server(Submitter, MapsItems):
         max_node_losses: int = 3,
         secret_file: str | os.PathLike[str] | None = None,
         certificates: Certificates | None = None,
+        ship: Iterable[str | ModuleType] = (),
     ) -> None:
         if "_engine" in vars(self):
             raise PPError("a Server cannot be initialized twice; make a new one")
@@ -148,7 +155,7 @@ class Server(Submitter, MapsItems):
         self._proto = max(proto, _LEAST_PROTO)
         self._ncpus = workers
         self._created = time.time()
-        self._packer = FunctionPacker()
+        self._packer = FunctionPacker(_shipper(ship) if nodes else None)
         self._groups: dict[Hashable, Group] = {}
         self._print_errors = errors == "print"
         self._engine = Engine(
@@ -368,6 +375,12 @@ class Server(Submitter, MapsItems):
                     self._groups.pop(other, None)
         # One even if two threads come at once.
         return self._groups.setdefault(name, self._engine.group(name))
+
+
+def _shipper(ship: Iterable[str | ModuleType]) -> Shipper:
+    from pp._serialize.shipping import Shipper, names_of  # noqa: PLC0415 - only with nodes
+
+    return Shipper(os.getcwd(), names_of(ship))  # noqa: PTH109 - as above
 
 
 def _refuse_submission() -> NoReturn:

@@ -9,13 +9,16 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pp._errors import SerializationError
 from pp._serialize.code import facts_about
 from pp._serialize.form import Form
 from pp._serialize.pickler import LRU_CACHE, Pickler
 from pp._serialize.rebuild_classes import renew_class
+
+if TYPE_CHECKING:
+    from pp._serialize.shipping import Module
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, LRU_CACHE)
 
@@ -67,13 +70,20 @@ class Bundle:
         """What the callable can reach by name besides what it refers to by itself."""
         return [*self._depfuncs.values(), *self.found.values()]
 
-    def serialize(self, path: tuple[str, ...], proto: int, reusable: bool) -> bytes:
+    def serialize(
+        self,
+        path: tuple[str, ...],
+        proto: int,
+        reusable: bool,
+        modules: tuple[Module, ...] = (),
+    ) -> bytes:
         """The bytes for `pp._serialize.load.load_function`.
 
         Args:
             path: the `sys.path` that the worker is to have.
             proto: the pickle protocol.
             reusable: whether what is loaded once can serve many jobs.
+            modules: modules that nodes are to get along with it.
 
         Raises:
             SerializationError: something that is needed cannot be serialized.
@@ -92,6 +102,7 @@ class Bundle:
             reusable=reusable,
             bundled=self._is_bundled(),
             payload=payload,
+            modules=tuple(map(tuple, modules)),  # type: ignore[arg-type]
         )
         return pickle.dumps(tuple(form), pickle.HIGHEST_PROTOCOL)
 

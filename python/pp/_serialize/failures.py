@@ -15,6 +15,7 @@ import sys
 from typing import NamedTuple
 
 from pp._errors import JobError, SerializationError
+from pp._serialize.at_node import explain_missing
 from pp._serialize.remote_text import frames_text, last_lines, message_of, type_name
 
 __all__ = ["capture", "print_classic", "restore", "unreadable_result"]
@@ -77,6 +78,7 @@ def capture(exc: BaseException, *, where: str = "") -> bytes:
             worker is to be replaced. Anything else that goes wrong is told.
     """
     try:
+        explain_missing(exc)
         return _dumped(where, _nodes_of(exc))
     except BaseException as error:
         if not _can_import():

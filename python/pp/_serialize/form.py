@@ -21,6 +21,8 @@ class Form(NamedTuple):
             global namespaces of all functions in the payload.
         payload: the pickled callable.
         mapped: whether each job calls it with many items: see `pp._map.chunk`.
+        modules: modules of the client's project, for nodes: name, whether it is a package,
+            file name and source of each.
     """
 
     python: tuple[int, int]
@@ -31,3 +33,4 @@ class Form(NamedTuple):
     bundled: bool
     payload: bytes
     mapped: bool = False
+    modules: tuple[tuple[str, bool, str, str], ...] = ()

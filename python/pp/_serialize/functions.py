@@ -8,11 +8,14 @@ import types
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pp._serialize.bundle import Bundle, findings
 from pp._serialize.guards import Guards, survey
 from pp._serialize.imports import import_statements
+
+if TYPE_CHECKING:
+    from pp._serialize.shipping import Module, Shipper
 
 __all__ = ["FunctionPacker", "PackedFunction"]
 
@@ -111,9 +114,15 @@ class _Entry:
 
 
 class FunctionPacker:
-    """Serializes callables for one server. Any number of threads may use it."""
+    """Serializes callables for one server. Any number of threads may use it.
 
-    def __init__(self) -> None:
+    Args:
+        shipper: finds the modules that nodes get along with functions; None where there
+            are no nodes.
+    """
+
+    def __init__(self, shipper: Shipper | None = None) -> None:
+        self._shipper = shipper
         self._lock = threading.Lock()
         self._entries: dict[Any, _Entry] = {}
         # The bytes of all entries, or more.
@@ -161,7 +170,8 @@ class FunctionPacker:
             entry.recent = True
             return entry.packed
         bundle = Bundle(func, depfuncs, import_statements(modules), globals)
-        guards, blob = _serialized(func, bundle, path, proto)
+        shipped = () if self._shipper is None else self._shipper.modules()
+        guards, blob = _serialized(func, bundle, path, proto, shipped)
         if entry is not None and entry.packed.blob == blob:
             packed = entry.packed
         else:
@@ -230,14 +240,15 @@ class FunctionPacker:
 
 
 def _serialized(
-    func: Any, bundle: Bundle, path: tuple[str, ...], proto: int
+    func: Any, bundle: Bundle, path: tuple[str, ...], proto: int, modules: tuple[Module, ...]
 ) -> tuple[Guards | None, bytes]:
     guards = survey(func, bundle.others())
-    blob = bundle.serialize(path, proto, reusable=guards is not None and guards.pure)
+    reusable = guards is not None and guards.pure
+    blob = bundle.serialize(path, proto, reusable, modules)
     if guards is not None and not guards.hold(func):
         # Another thread has changed something meanwhile, so the two may not agree.
         guards = None
-        blob = bundle.serialize(path, proto, reusable=False)
+        blob = bundle.serialize(path, proto, False, modules)
     return guards, blob
 
 

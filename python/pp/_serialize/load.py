@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pp._errors import SerializationError
+from pp._serialize.at_node import NODE, usable_path
 from pp._serialize.form import Form
 
 __all__ = ["LoadedFunction", "load_function"]
@@ -73,6 +74,10 @@ def load_function(blob: bytes) -> LoadedFunction:
             "functions can be sent only between equal versions"
         )
     _set_path(form.path)
+    if form.modules and NODE is not None:
+        from pp._serialize.shipped import install  # noqa: PLC0415 - only at nodes
+
+        install(form.modules)
     for file, text in form.sources:
         _know_source(file, text)
     try:
@@ -91,7 +96,9 @@ def load_function(blob: bytes) -> LoadedFunction:
 def _set_path(path: tuple[str, ...]) -> None:
     """Makes `sys.path` the client's, and keeps what jobs have added to it."""
     global _path
-    if path != _path:
+    if NODE is not None:
+        sys.path[:] = usable_path(path)
+    elif path != _path:
         added = [entry for entry in sys.path if entry not in path and entry not in _path]
         sys.path[:] = [*path, *added]
         _path = path

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from pp import _core
 from pp._errors import SerializationError
-from pp._processes import NODE
+from pp._serialize.at_node import NODE, usable_path
 from pp._serialize.failures import capture
 from pp._serialize.load import load_function
 from pp._serialize.values import dumps_result
@@ -70,16 +70,7 @@ def _set_up(settings: dict[str, Any]) -> JobOutput:
     _reset_signals()
     # A crash leaves a traceback on standard error, which the client keeps.
     faulthandler.enable()
-    if NODE in os.environ:
-        # The client's directories are another machine's, unless they are here as well.
-        known = set(sys.path)
-        sys.path += [
-            entry
-            for entry in settings["path"]
-            if entry not in known and os.path.isdir(entry)  # noqa: PTH112 - start quickly
-        ]
-    else:
-        sys.path[:] = settings["path"]
+    sys.path[:] = settings["path"] if NODE is None else usable_path(tuple(settings["path"]))
     sys.argv[:] = settings["argv"]
     # Names of `__main__` mean the client's, which come by value; never this file's.
     sys.modules["__main__"] = types.ModuleType("__main__")
