@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 
@@ -15,3 +16,8 @@ def slowly(value: object, seconds: float = 0.01) -> object:
     """Gives back what it gets, after a while."""
     time.sleep(seconds)
     return value
+
+
+def version() -> tuple[int, int]:
+    """The version of Python that runs this."""
+    return sys.version_info[:2]

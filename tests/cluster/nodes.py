@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pp
 from tests.support import PATIENCE, eventually
 
 SECRET = "a secret of the tests"
@@ -44,7 +45,8 @@ class Node:
         directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / f"node-{len(list(directory.iterdir()))}.log"
         words = ["-i", host, "-p", str(port), "-w", str(workers), *flags]
-        environment = dict(os.environ)
+        # Another interpreter has no `pp` of its own.
+        environment = {**os.environ, "PYTHONPATH": str(Path(pp.__file__).parent.parent)}
         if secret is not None:
             environment["PP_SECRET"] = secret
         with self._log.open("wb") as log:

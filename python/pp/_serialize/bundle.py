@@ -46,6 +46,7 @@ class Bundle:
         depfuncs: functions and classes that it calls by name.
         statements: the import statements for the worker.
         globals: where to find more that it calls by name; None for nowhere.
+        portable: whether it is to be of use to other versions of Python.
 
     Raises:
         TypeError: what is in `depfuncs` cannot be called by a name.
@@ -57,8 +58,11 @@ class Bundle:
         depfuncs: tuple[Callable[..., Any], ...],
         statements: tuple[str, ...],
         globals: dict[str, Any] | None,
+        *,
+        portable: bool = False,
     ) -> None:
         self._func = func
+        self._portable = portable
         self._depfuncs = dict(zip(map(_name_of, depfuncs), depfuncs, strict=True))
         self._statements = statements
         self.found = {} if globals is None else findings(globals)
@@ -111,7 +115,7 @@ class Bundle:
 
     def _dump(self, found: dict[str, Any], proto: int) -> tuple[bytes, Iterable[str]]:
         file = io.BytesIO()
-        pickler = Pickler(file, proto, renew_class)
+        pickler = Pickler(file, proto, renew_class, portable=self._portable)
         if self._is_bundled():
             # The namespaces come last: by then the pickler has met them all.
             pickler.dump((self._func, found, self._depfuncs, pickler.namespaces))

@@ -9,8 +9,7 @@ class Form(NamedTuple):
     """A serialized callable. It travels as a pickled tuple of plain values.
 
     Attributes:
-        python: the version of Python that wrote it, major and minor: compiled code is
-            of no use to others.
+        python: the version of Python that wrote it, major and minor.
         path: the client's `sys.path`.
         statements: import statements whose names the callable is to see.
         sources: pairs of file name and text, of code that is on no disk.

@@ -169,7 +169,9 @@ class FunctionPacker:
         if entry is not None and entry.fits(func, path, proto):
             entry.recent = True
             return entry.packed
-        bundle = Bundle(func, depfuncs, import_statements(modules), globals)
+        portable = self._shipper is not None
+        statements = import_statements(modules)
+        bundle = Bundle(func, depfuncs, statements, globals, portable=portable)
         shipped = () if self._shipper is None else self._shipper.modules()
         guards, blob = _serialized(func, bundle, path, proto, shipped)
         if entry is not None and entry.packed.blob == blob:

@@ -10,7 +10,6 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from pp._errors import SerializationError
 from pp._serialize.at_node import NODE, usable_path
 from pp._serialize.form import Form
 
@@ -63,16 +62,11 @@ def load_function(blob: bytes) -> LoadedFunction:
 
     Raises:
         ImportError: a module cannot be imported.
-        SerializationError: the client runs another version of Python.
+        SerializationError: the client runs another version of Python, and a function's
+            source is not there, or this one cannot make use of it.
         Exception: whatever the user's code raises that runs on the way.
     """
     form = Form(*pickle.loads(blob))
-    if form.python != sys.version_info[:2]:
-        theirs, ours = (".".join(map(str, v)) for v in (form.python, sys.version_info[:2]))
-        raise SerializationError(
-            f"the client runs Python {theirs} and the worker Python {ours}; "
-            "functions can be sent only between equal versions"
-        )
     _set_path(form.path)
     if form.modules and NODE is not None:
         from pp._serialize.shipped import install  # noqa: PLC0415 - only at nodes

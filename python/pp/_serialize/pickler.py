@@ -24,6 +24,9 @@ from pp._serialize.references import (
 # What tells a function about its module, for relative imports and for tracebacks.
 _MODULE_NAMES = ("__name__", "__package__", "__path__", "__file__")
 
+# Compiled code is of use to this version only.
+_PYTHON = sys.version_info[:2]
+
 # The type of what `functools.lru_cache` and `functools.cache` make.
 LRU_CACHE = type(functools.lru_cache(lambda: None))
 
@@ -57,6 +60,8 @@ class Pickler(pickle.Pickler):
         fill_class: what is to fill the classes that arrive: `fill_new_class` for the
             way to the client, `renew_class` for the way to a worker.
         buffer_callback: as for `pickle.Pickler`; from protocol 5 on.
+        portable: whether functions are to be of use to other versions of Python, as far
+            as their source can be had.
 
     Attributes:
         namespaces: the global namespaces of the functions met so far. If it is pickled
@@ -70,8 +75,11 @@ class Pickler(pickle.Pickler):
         protocol: int,
         fill_class: Callable[[type, dict[str, Any]], None],
         buffer_callback: Callable[[pickle.PickleBuffer], bool] | None = None,
+        *,
+        portable: bool = False,
     ) -> None:
         super().__init__(file, protocol, buffer_callback=buffer_callback)
+        self._portable = portable
         self.namespaces: list[dict[str, Any]] = []
         self.files: dict[str, None] = {}
         self._fill_class = fill_class
@@ -106,6 +114,22 @@ class Pickler(pickle.Pickler):
         arguments = (function.__code__, self._namespace(function), cells)
         state = function_state(function)
         return rebuild.make_function, arguments, state, None, None, rebuild.fill_function
+
+    def _reduce_code(self, code: types.CodeType) -> Reduced:
+        try:
+            data = marshal.dumps(code)
+        except ValueError:
+            # Tools that write code put constants into it that no compiler would.
+            import cloudpickle  # noqa: PLC0415
+
+            reducer: Callable[[Any], Any] = cloudpickle.Pickler.dispatch_table[types.CodeType]
+            return reducer(code)  # type: ignore[no-any-return]
+        if not self._portable:
+            return rebuild.make_code, (data, _PYTHON)
+        from pp._serialize.sources import source_of  # noqa: PLC0415 - only for nodes
+
+        source = source_of(code)
+        return rebuild.make_code, (data, _PYTHON, None if source is None else tuple(source))
 
     def _namespace(self, function: types.FunctionType) -> dict[str, Any]:
         source = function.__globals__
@@ -215,17 +239,6 @@ def _reduce_dispatcher(function: Any) -> Reduced:
     return rebuild.make_dispatcher, (), state, None, None, rebuild.fill_dispatcher
 
 
-def _reduce_code(code: types.CodeType) -> Reduced:
-    try:
-        return rebuild.make_code, (marshal.dumps(code),)
-    except ValueError:
-        # Tools that write code put constants into it that no compiler would.
-        import cloudpickle  # noqa: PLC0415
-
-        reducer: Callable[[Any], Any] = cloudpickle.Pickler.dispatch_table[types.CodeType]
-        return reducer(code)  # type: ignore[no-any-return]
-
-
 def _reduce_module(module: types.ModuleType) -> Reduced:
     if is_importable_module(module):
         return rebuild.import_module, (module.__name__,)
@@ -313,7 +326,6 @@ _REDUCERS: dict[type, Callable[[Any], Any]] = {
     property: _reduce_property,
     staticmethod: _reduce_wrapped,
     types.BuiltinFunctionType: _reduce_builtin,
-    types.CodeType: _reduce_code,
     types.MappingProxyType: _reduce_proxy,
     types.MethodType: _reduce_method,
     types.ModuleType: _reduce_module,
@@ -355,6 +367,8 @@ def _find_route(kind: type) -> _Route | None:
         route = Pickler._reduce_function
     elif kind is types.CellType:
         route = Pickler._reduce_cell
+    elif kind is types.CodeType:
+        route = Pickler._reduce_code
     else:
         reducer = reducer_of(kind)
         route = None if reducer is None else lambda _pickler, obj: reducer(obj)

@@ -36,8 +36,16 @@ def find_attribute(module: str, qualname: str) -> Any:
     return functools.reduce(getattr, qualname.split("."), import_module(module))
 
 
-def make_code(data: bytes) -> types.CodeType:
-    """Compiled code from its marshalled form."""
+def make_code(
+    data: bytes, python: tuple[int, int], source: tuple[Any, ...] | None = None
+) -> types.CodeType:
+    """Compiled code from its marshalled form; from its source where another version of
+    Python, major and minor, has compiled it.
+    """
+    if python != sys.version_info[:2]:
+        from pp._serialize.sources import Source, code_of_another_python  # noqa: PLC0415
+
+        return code_of_another_python(python, None if source is None else Source(*source))
     code: types.CodeType = marshal.loads(data)  # noqa: S302 - from this very client
     return code
 
