@@ -157,6 +157,7 @@ class Daemon:
         certificates: tuple[str, str, str] | None,
         discovery: int | None,
         behind: list[str],
+        dial: list[str],
         weights: list[tuple[str, int]],
         shared_memory: int | None,
         restart: bool,

@@ -153,6 +153,25 @@ def test_a_gateway_serves_for_those_behind_it(make_node: MakeNode, make_client: 
     assert names == {"gate", "behind-0", "behind-1"}
 
 
+def test_a_node_that_dials_a_gateway_serves_there(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    gateway = make_node("--name", "gate", workers=0)
+    server = make_client(gateway)
+    job = server.submit(where)
+    hidden = make_node("--name", "hidden", "--dial", gateway.name, workers=2)
+    assert job()[0] == "hidden"
+    assert server.get_active_nodes() == {"local": 0, gateway.name: 2}
+    other = make_client(gateway)
+    submitted = [other.submit(slowly, (i,)) for i in range(50)]
+    assert [job() for job in submitted] == list(range(50))
+    hidden.kill()
+    eventually(lambda: server.get_active_nodes() == {"local": 0, gateway.name: 0})
+    job = server.submit(where)
+    make_node("--name", "again", "--dial", gateway.name, workers=1)
+    assert job()[0] == "again"
+
+
 def _where_slowly() -> tuple[str | None, int]:
     import os
     import time

@@ -68,16 +68,13 @@ pub(crate) fn cluster_config(
     python: PythonVersion,
     patience: Duration,
 ) -> PyResult<ClusterConfig> {
-    Ok(ClusterConfig {
-        targets,
-        identity,
-        caller: Caller {
-            python,
-            patience,
-            route: vec![random_id()?],
-            name,
-        },
-    })
+    let caller = Caller {
+        python,
+        patience,
+        route: vec![random_id()?],
+        name,
+    };
+    Ok(ClusterConfig::new(targets, identity, caller))
 }
 
 /// A number that tells this server from all others.
@@ -96,7 +93,7 @@ impl Daemon {
     /// Starts to listen. `command` and `env` start a worker.
     #[new]
     #[pyo3(signature = (listen, command, env, *, name, python, workers, secret, certificates,
-                        discovery, behind, weights, shared_memory, restart))]
+                        discovery, behind, dial, weights, shared_memory, restart))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     #[allow(clippy::needless_pass_by_value)] // arguments from Python are owned
     fn new(
@@ -111,6 +108,7 @@ impl Daemon {
         certificates: Option<Certificates>,
         discovery: Option<u16>,
         behind: Vec<String>,
+        dial: Vec<String>,
         weights: Vec<(String, u32)>,
         shared_memory: Option<u64>,
         restart: bool,
@@ -135,6 +133,7 @@ impl Daemon {
             shared_memory,
             discovery,
             behind: targets(&behind)?,
+            dial: targets(&dial)?,
             weights,
         };
         let inner = py

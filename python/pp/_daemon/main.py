@@ -72,6 +72,7 @@ def _start(options: Options) -> tuple[_core.Daemon, str]:
         certificates=options.certificates,
         discovery=options.discovery_port if options.autodiscovery else None,
         behind=list(options.ppservers),
+        dial=list(options.dial),
         weights=list((options.weights or {}).items()),
         shared_memory=options.shared_memory,
         restart=options.restart,
@@ -122,6 +123,8 @@ def _greeting(daemon: _core.Daemon, name: str, workers: int, source: str, option
     ]
     if options.ppservers:
         lines.append(f"  behind it   {', '.join(options.ppservers)}")
+    if options.dial:
+        lines.append(f"  offered to  {', '.join(options.dial)}")
     lines.append(f'  connect     pp.Server(ppservers=("{connect}",))')
     if source.endswith("made just now"):
         lines.append(

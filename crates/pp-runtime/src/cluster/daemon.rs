@@ -12,8 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::discovery::Findable;
-use super::listener::Door;
+use super::listener::{Door, SharedCheck};
 use super::names::Target;
+use super::offering::Offering;
+use super::parking::Parking;
 use super::session::Session;
 use super::shares::{Claim, divide};
 use super::thread::NetThread;
@@ -43,6 +45,8 @@ pub struct DaemonConfig {
     pub discovery: Option<u16>,
     /// Nodes behind this one, which work for its clients as if they were part of it.
     pub behind: Vec<Target>,
+    /// Gateways that it is to be offered to.
+    pub dial: Vec<Target>,
     /// How much of the node clients get beside others, by their names; 1 for those who are
     /// not here.
     pub weights: Vec<(String, u32)>,
@@ -143,6 +147,7 @@ impl Daemon {
             config: Arc::clone(&config),
             sessions: Arc::clone(&sessions),
             changed: changed.clone(),
+            parking: Parking::new(),
             closing,
         };
         let net = NetThread::start("pp-net", run(rooms, listeners))?;
@@ -274,6 +279,7 @@ struct Rooms {
     config: Arc<DaemonConfig>,
     sessions: Arc<Sessions>,
     changed: Sender<()>,
+    parking: Arc<Parking>,
     closing: watch::Receiver<bool>,
 }
 
@@ -281,21 +287,28 @@ struct Rooms {
 async fn run(rooms: Rooms, listeners: Vec<TcpListener>) {
     let (sender, mut admitted) = mpsc::unbounded_channel();
     let me = rooms.config.host.node;
-    let door = Door::new(
-        rooms.config.identity.clone(),
-        rooms.config.host.clone(),
-        sender,
-        move |caller: &Caller| {
-            if caller.route.contains(&me) {
-                return Err("it stands above itself: its --ppservers lead back to it".into());
-            }
-            Ok(())
-        },
-    );
+    let check: SharedCheck = Arc::new(move |caller: &Caller| {
+        if caller.route.contains(&me) {
+            return Err("it stands above itself: its --ppservers lead back to it".into());
+        }
+        Ok(())
+    });
+    let (identity, host) = (rooms.config.identity.clone(), rooms.config.host.clone());
+    let offering = Offering {
+        identity: identity.clone(),
+        host: host.clone(),
+        check: Arc::clone(&check),
+        admitted: sender.clone(),
+    };
+    let door = Door::new(identity, host, sender, check, Arc::clone(&rooms.parking));
     let mut doors = JoinSet::new();
     if let Some(findable) = rooms.config.findable(&listeners) {
         doors.spawn(findable.answer());
     }
+    for gateway in rooms.config.dial.clone() {
+        doors.spawn(offering.clone().offer(gateway));
+    }
+    drop(offering);
     let mut closing = rooms.closing.clone();
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {
@@ -334,7 +347,7 @@ impl Rooms {
                 // Nobody listens any more when the daemon ends.
                 let _ = changed.lock().send(());
             };
-            Session::open(&rooms.config, peer, newcomer, changed)
+            Session::open(&rooms.config, peer, newcomer, rooms.parking, changed)
         })
         .await;
         let (session, parted) = match opened {

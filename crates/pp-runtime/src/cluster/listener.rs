@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::net::{Admitted, Caller, HandshakeError, Host, Identity, admit};
+use super::parking::Parking;
+use crate::net::{Admitted, Arrival, Caller, HandshakeError, Host, Identity, admit};
 use crate::sync::Mutex;
 
 /// How long the whole handshake may take.
@@ -27,14 +28,15 @@ const LINES: u32 = 20;
 const LINES_TIME: Duration = Duration::from_secs(10);
 
 /// Says why somebody who belongs to the cluster is not let in all the same.
-type Check = Box<dyn Fn(&Caller) -> Result<(), String> + Send + Sync>;
+pub(super) type SharedCheck = Arc<dyn Fn(&Caller) -> Result<(), String> + Send + Sync>;
 
 /// Who stands at the door.
 pub(super) struct Door {
     identity: Identity,
     host: Host,
     admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>,
-    check: Check,
+    check: SharedCheck,
+    parking: Arc<Parking>,
     waiting: Mutex<Waiting>,
     log: Mutex<Log>,
 }
@@ -60,13 +62,15 @@ impl Door {
         identity: Identity,
         host: Host,
         admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>,
-        check: impl Fn(&Caller) -> Result<(), String> + Send + Sync + 'static,
+        check: SharedCheck,
+        parking: Arc<Parking>,
     ) -> Arc<Self> {
         Arc::new(Self {
             identity,
             host,
             admitted,
-            check: Box::new(check),
+            check,
+            parking,
             waiting: Mutex::default(),
             log: Mutex::new(Log {
                 since: Instant::now(),
@@ -114,15 +118,20 @@ impl Door {
     }
 
     async fn shake_hands(&self, stream: TcpStream, peer: SocketAddr) {
-        let meeting = admit(stream, &self.identity, &self.host, &self.check);
+        let check = &self.check;
+        let meeting = admit(stream, &self.identity, &self.host, |caller| check(caller));
         let result = match timeout(HANDSHAKE_TIME, meeting).await {
             Ok(result) => result,
             Err(_) => Err(HandshakeError::TooSlow(HANDSHAKE_TIME)),
         };
         match result {
-            Ok(admitted) => {
+            Ok(Arrival::Parent(admitted)) => {
                 // Nobody listens any more when the daemon ends.
-                let _ = self.admitted.send((peer, admitted));
+                let _ = self.admitted.send((peer, *admitted));
+            }
+            Ok(Arrival::Node(offered)) => {
+                tracing::debug!(%peer, node = offered.host.name, "a node offers itself");
+                self.parking.put(*offered);
             }
             Err(error) => self.tell(peer, &error),
         }

@@ -1,11 +1,12 @@
 //! Keeping the connections to nodes: found, dialed, joined, and dialed again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pp_proto::NodeId;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
@@ -14,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::backoff::Backoff;
 use super::discovery::Finder;
 use super::names::Target;
+use super::parking::Parking;
 use crate::engine::{NotJoined, Parting};
 use crate::net::{Caller, HandshakeError, Identity, Reached, reach};
 use crate::sync::Mutex;
@@ -58,11 +60,13 @@ pub(super) enum Place {
     },
     /// At one of these addresses; there may come to be more.
     Known(Arc<Mutex<Vec<SocketAddr>>>),
+    /// It dials, and waits there.
+    Offered(Arc<Parking>, NodeId),
 }
 
 /// Why there is no connection to a node.
 #[derive(Debug, thiserror::Error)]
-enum NotReached {
+pub(super) enum NotReached {
     #[error("its name cannot be looked up: {0}")]
     Unknown(io::Error),
     #[error("cannot connect: {0}")]
@@ -112,6 +116,25 @@ impl Minder {
                     port,
                 };
                 finder.find().await;
+            }
+        }
+    }
+
+    /// Minds every node that offers itself, for ever.
+    pub(super) async fn mind_offers(self: Arc<Self>, parking: Arc<Parking>) {
+        let mut minded = HashSet::new();
+        let mut changes = parking.changes();
+        let mut tasks = JoinSet::new();
+        loop {
+            for (node, name) in parking.nodes() {
+                let is_own = self.caller.route.contains(&node);
+                if !is_own && minded.insert(node) {
+                    let place = Place::Offered(Arc::clone(&parking), node);
+                    tasks.spawn(Arc::clone(&self).mind_place(name, place));
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
             }
         }
     }
@@ -188,6 +211,14 @@ impl Minder {
     }
 
     async fn reach(&self, place: &Place) -> Result<Reached, NotReached> {
+        if let Place::Offered(parking, node) = place {
+            let offered = parking.take(*node).await;
+            let meeting = offered.reach(&self.caller, &self.settings);
+            return match timeout(HANDSHAKE_TIME, meeting).await {
+                Ok(reached) => Ok(reached?),
+                Err(_) => Err(HandshakeError::TooSlow(HANDSHAKE_TIME).into()),
+            };
+        }
         let stream = place.connect().await?;
         let meeting = reach(stream, &self.identity, &self.caller, &self.settings);
         match timeout(HANDSHAKE_TIME, meeting).await {
@@ -206,11 +237,12 @@ impl Place {
                 Ok(found.collect())
             }
             Self::Known(addresses) => Ok(addresses.lock().clone()),
+            Self::Offered(..) => Ok(Vec::new()),
         }
     }
 
     /// Connects to the first address that answers.
-    async fn connect(&self) -> Result<TcpStream, NotReached> {
+    pub(super) async fn connect(&self) -> Result<TcpStream, NotReached> {
         let addresses = self.addresses().await.map_err(NotReached::Unknown)?;
         connect(&addresses).await
     }

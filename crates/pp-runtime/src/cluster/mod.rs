@@ -7,6 +7,8 @@ mod discovery;
 mod listener;
 mod minding;
 mod names;
+mod offering;
+mod parking;
 mod session;
 mod settings;
 mod shares;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minding::{Join, Minder};
+use parking::Parking;
 use thread::NetThread;
 
 use crate::net::{Caller, Identity};
@@ -34,6 +37,20 @@ pub struct ClusterConfig {
     pub identity: Identity,
     /// What it says of itself.
     pub caller: Caller,
+    /// Nodes that dial, where this is a daemon.
+    pub(crate) parking: Option<Arc<Parking>>,
+}
+
+impl ClusterConfig {
+    /// What a client needs.
+    pub fn new(targets: Vec<Target>, identity: Identity, caller: Caller) -> Self {
+        Self {
+            targets,
+            identity,
+            caller,
+            parking: None,
+        }
+    }
 }
 
 /// The connections of a server to its nodes, while it lives.
@@ -55,6 +72,9 @@ impl Cluster {
             let mut tasks = tokio::task::JoinSet::new();
             for target in config.targets {
                 tasks.spawn(Arc::clone(&minder).mind(target));
+            }
+            if let Some(parking) = config.parking {
+                tasks.spawn(minder.mind_offers(parking));
             }
             while tasks.join_next().await.is_some() {}
         })?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::parking::Parking;
 use super::settings::Settings;
 use super::{ClusterConfig, DaemonConfig};
 use crate::engine::{Engine, EngineConfig, EngineError, Parting};
@@ -45,6 +46,7 @@ impl Session {
         config: &DaemonConfig,
         peer: SocketAddr,
         admitted: Admitted,
+        parking: Arc<Parking>,
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Result<(Arc<Self>, oneshot::Receiver<Parting>), SessionError> {
         let Admitted {
@@ -67,19 +69,18 @@ impl Session {
         })?;
         engine.set_watch(changed);
         let parted = engine.serve(link, caller.patience)?;
-        if !config.behind.is_empty() {
-            let mut route = caller.route.clone();
-            route.push(config.host.node);
-            engine.connect(ClusterConfig {
-                targets: config.behind.clone(),
-                identity: config.identity.clone(),
-                caller: Caller {
-                    route,
-                    name: format!("{} for {}", config.host.name, caller.name),
-                    ..caller.clone()
-                },
-            })?;
-        }
+        let mut route = caller.route.clone();
+        route.push(config.host.node);
+        engine.connect(ClusterConfig {
+            targets: config.behind.clone(),
+            identity: config.identity.clone(),
+            caller: Caller {
+                route,
+                name: format!("{} for {}", config.host.name, caller.name),
+                ..caller.clone()
+            },
+            parking: Some(parking),
+        })?;
         let session = Self {
             weight: config.weight_of(&caller.name),
             caller,

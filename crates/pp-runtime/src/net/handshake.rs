@@ -1,6 +1,7 @@
 //! How two servers meet: TLS, then greetings, each with a limit on what it costs.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pp_proto::{
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::identity::Identity;
+use super::identity::{Identity, is_offer};
 use super::link::{Link, LinkEnd};
 
 /// Settings of a client may have so many bytes.
@@ -106,7 +107,7 @@ pub struct Host {
 /// A node that was reached.
 #[derive(Debug)]
 pub(crate) struct Reached {
-    pub(crate) link: std::sync::Arc<Link>,
+    pub(crate) link: Arc<Link>,
     pub(crate) host: Host,
     /// What the greeting and the answer took.
     pub(crate) latency: Duration,
@@ -115,7 +116,7 @@ pub(crate) struct Reached {
 /// A caller that was let in.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) link: std::sync::Arc<Link>,
+    pub(crate) link: Arc<Link>,
     pub(crate) caller: Caller,
     /// What its workers are to be set up with.
     pub(crate) settings: Vec<u8>,
@@ -131,31 +132,8 @@ pub(crate) async fn reach(
     caller: &Caller,
     settings: &[u8],
 ) -> Result<Reached, HandshakeError> {
-    stream.set_nodelay(true)?;
-    let connector = TlsConnector::from(identity.client());
-    // Nobody is believed by name, so none is said.
-    let nobody = ServerName::try_from("pp.invalid").map_err(io::Error::other)?;
-    let mut tls = connector
-        .connect(nobody, stream)
-        .await
-        .map_err(HandshakeError::of_tls)?;
-    let mut greeting = Vec::new();
-    greet(caller, settings, &mut greeting)?;
-    let asked = Instant::now();
-    tls.write_all(&greeting).await?;
-    tls.flush().await?;
-    let python = expect_hello(&mut tls).await?;
-    let latency = asked.elapsed();
-    let body = frame(&mut tls, limits::HANDSHAKE_MAX).await?;
-    let host = match FromExecutor::decode(&body).map_err(ProtocolError::from)? {
-        FromExecutor::Introduce { node, name } => Host {
-            node,
-            name: name.to_owned(),
-            python,
-        },
-        FromExecutor::Fault { text } => return Err(HandshakeError::Refused(text.to_owned())),
-        other => return Err(HandshakeError::Unexpected(other.name())),
-    };
+    let mut tls = connect_tls(stream, identity.client()).await?;
+    let (host, latency) = call(&mut tls, caller, settings).await?;
     let (stream, connection) = tls.into_inner();
     let link = Link::new(stream.into_std()?, connection.into())?;
     Ok(Reached {
@@ -163,6 +141,86 @@ pub(crate) async fn reach(
         host,
         latency,
     })
+}
+
+/// A node that has dialed and waits to be used.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    tls: tokio_rustls::server::TlsStream<TcpStream>,
+    pub(crate) host: Host,
+}
+
+impl Offered {
+    /// Meets the node, as its parent.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]: it may have gone long ago.
+    pub(crate) async fn reach(
+        mut self,
+        caller: &Caller,
+        settings: &[u8],
+    ) -> Result<Reached, HandshakeError> {
+        let asked = Instant::now();
+        say_greeting(&mut self.tls, caller, settings).await?;
+        // It has said who it is when it came; this tells that it still is there.
+        expect_host(&mut self.tls).await?;
+        let latency = asked.elapsed();
+        let (stream, connection) = self.tls.into_inner();
+        let link = Link::new(stream.into_std()?, connection.into())?;
+        Ok(Reached {
+            link,
+            host: self.host,
+            latency,
+        })
+    }
+}
+
+async fn connect_tls(
+    stream: TcpStream,
+    config: Arc<rustls::ClientConfig>,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, HandshakeError> {
+    stream.set_nodelay(true)?;
+    // Nobody is believed by name, so none is said.
+    let nobody = ServerName::try_from("pp.invalid").map_err(io::Error::other)?;
+    let connecting = TlsConnector::from(config).connect(nobody, stream);
+    connecting.await.map_err(HandshakeError::of_tls)
+}
+
+/// Greets a node, and hears who it is; how long the answer took.
+async fn call(
+    tls: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    caller: &Caller,
+    settings: &[u8],
+) -> Result<(Host, Duration), HandshakeError> {
+    let asked = Instant::now();
+    say_greeting(tls, caller, settings).await?;
+    let host = expect_host(tls).await?;
+    Ok((host, asked.elapsed()))
+}
+
+async fn say_greeting(
+    to: &mut (impl AsyncWrite + Unpin),
+    caller: &Caller,
+    settings: &[u8],
+) -> Result<(), HandshakeError> {
+    let mut greeting = Vec::new();
+    greet(caller, settings, &mut greeting)?;
+    to.write_all(&greeting).await?;
+    Ok(to.flush().await?)
+}
+
+async fn expect_host(from: &mut (impl AsyncRead + Unpin)) -> Result<Host, HandshakeError> {
+    let python = expect_hello(from).await?;
+    let body = frame(from, limits::HANDSHAKE_MAX).await?;
+    match FromExecutor::decode(&body).map_err(ProtocolError::from)? {
+        FromExecutor::Introduce { node, name } => Ok(Host {
+            node,
+            name: name.to_owned(),
+            python,
+        }),
+        FromExecutor::Fault { text } => Err(HandshakeError::Refused(text.to_owned())),
+        other => Err(HandshakeError::Unexpected(other.name())),
+    }
 }
 
 /// What a parent says first, in one go: it need not know the answer before.
@@ -209,7 +267,16 @@ async fn expect_hello(
     }
 }
 
-/// Meets a parent at the other end of `stream`, as its node.
+/// Who has come.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A parent, which wants to have jobs run.
+    Parent(Box<Admitted>),
+    /// A node, which wants to run some.
+    Node(Box<Offered>),
+}
+
+/// Meets who has dialed, at the other end of `stream`.
 ///
 /// # Errors
 /// [`HandshakeError`]. The other side is told why, as far as it is one of ours.
@@ -218,28 +285,50 @@ pub(crate) async fn admit(
     identity: &Identity,
     host: &Host,
     check: impl Fn(&Caller) -> Result<(), String>,
-) -> Result<Admitted, HandshakeError> {
+) -> Result<Arrival, HandshakeError> {
     stream.set_nodelay(true)?;
     let acceptor = TlsAcceptor::from(identity.server());
     let mut tls = acceptor
         .accept(stream)
         .await
         .map_err(HandshakeError::of_tls)?;
-    let caller = match expect_caller(&mut tls).await {
-        Ok(caller) => caller,
-        Err(error) => return Err(refuse(&mut tls, error).await),
-    };
-    if let Err(reason) = check(&caller) {
-        return Err(refuse(&mut tls, HandshakeError::Refused(reason)).await);
+    if is_offer(tls.get_ref().1) {
+        let host = expect_host(&mut tls).await?;
+        return Ok(Arrival::Node(Box::new(Offered { tls, host })));
     }
-    let mut greeting = Vec::new();
-    answer(host, &mut greeting)?;
-    tls.write_all(&greeting).await?;
-    tls.flush().await?;
-    let settings = match expect_settings(&mut tls).await {
-        Ok(settings) => settings,
-        Err(error) => return Err(refuse(&mut tls, error).await),
+    let (caller, settings) = hear(&mut tls, host, check).await?;
+    let (stream, connection) = tls.into_inner();
+    let link = Link::new(stream.into_std()?, connection.into())?;
+    Ok(Arrival::Parent(Box::new(Admitted {
+        link,
+        caller,
+        settings,
+    })))
+}
+
+/// Offers this node to who is at the other end of `stream`, and waits until it is used. To
+/// be given up if `patience` passes before the other side has shaken hands.
+///
+/// # Errors
+/// [`HandshakeError`]. The other side is told why, as far as it is one of ours.
+pub(crate) async fn offer(
+    stream: TcpStream,
+    identity: &Identity,
+    host: &Host,
+    check: impl Fn(&Caller) -> Result<(), String>,
+    patience: Duration,
+) -> Result<Admitted, HandshakeError> {
+    let shaking = async {
+        let mut tls = connect_tls(stream, identity.offer()).await?;
+        let mut greeting = Vec::new();
+        answer(host, &mut greeting)?;
+        tls.write_all(&greeting).await?;
+        tls.flush().await?;
+        Ok::<_, HandshakeError>(tls)
     };
+    let shaken = tokio::time::timeout(patience, shaking).await;
+    let mut tls = shaken.map_err(|_| HandshakeError::TooSlow(patience))??;
+    let (caller, settings) = hear(&mut tls, host, check).await?;
     let (stream, connection) = tls.into_inner();
     let link = Link::new(stream.into_std()?, connection.into())?;
     Ok(Admitted {
@@ -247,6 +336,29 @@ pub(crate) async fn admit(
         caller,
         settings,
     })
+}
+
+/// Hears who calls, and answers.
+async fn hear(
+    tls: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    host: &Host,
+    check: impl Fn(&Caller) -> Result<(), String>,
+) -> Result<(Caller, Vec<u8>), HandshakeError> {
+    let caller = match expect_caller(tls).await {
+        Ok(caller) => caller,
+        Err(error) => return Err(refuse(tls, error).await),
+    };
+    if let Err(reason) = check(&caller) {
+        return Err(refuse(tls, HandshakeError::Refused(reason)).await);
+    }
+    let mut greeting = Vec::new();
+    answer(host, &mut greeting)?;
+    tls.write_all(&greeting).await?;
+    tls.flush().await?;
+    match expect_settings(tls).await {
+        Ok(settings) => Ok((caller, settings)),
+        Err(error) => Err(refuse(tls, error).await),
+    }
 }
 
 /// Tells the other side why, and gives the reason back.

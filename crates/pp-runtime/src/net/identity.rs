@@ -32,6 +32,8 @@ use super::secret::{Key, Secret, SecretError};
 
 /// What we call ourselves in the handshake: who wants something else is told so at once.
 const ALPN: &[u8] = b"pp/2";
+/// The same where a node dials, and offers itself to who is dialed.
+const ALPN_OFFER: &[u8] = b"pp/2 offer";
 
 /// How an Ed25519 private key in PKCS#8 begins; the seed follows (RFC 8410, section 7).
 const PKCS8_ED25519: [u8; 16] = [
@@ -77,6 +79,7 @@ pub struct CertificateFiles {
 #[derive(Clone)]
 pub struct Identity {
     client: Arc<ClientConfig>,
+    offer: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     beacon: Option<Arc<Key>>,
 }
@@ -151,15 +154,18 @@ impl Identity {
 
     fn new(mut client: ClientConfig, mut server: ServerConfig, beacon: Option<Arc<Key>>) -> Self {
         client.alpn_protocols = vec![ALPN.to_vec()];
-        server.alpn_protocols = vec![ALPN.to_vec()];
+        server.alpn_protocols = vec![ALPN.to_vec(), ALPN_OFFER.to_vec()];
         // Each connection proves itself anew.
         client.resumption = Resumption::disabled();
         client.enable_early_data = false;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.max_early_data_size = 0;
+        let mut offer = client.clone();
+        offer.alpn_protocols = vec![ALPN_OFFER.to_vec()];
         Self {
             client: Arc::new(client),
+            offer: Arc::new(offer),
             server: Arc::new(server),
             beacon,
         }
@@ -168,6 +174,11 @@ impl Identity {
     /// For who dials.
     pub(crate) fn client(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.client)
+    }
+
+    /// For a node that dials.
+    pub(crate) fn offer(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.offer)
     }
 
     /// For who is dialed.
@@ -234,6 +245,11 @@ fn authority(path: &Path) -> Result<RootCertStore, IdentityError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
     PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable("a private key", path)(&error))
+}
+
+/// Whether a connection that was accepted is that of a node which offers itself.
+pub(super) fn is_offer(connection: &rustls::ServerConnection) -> bool {
+    connection.alpn_protocol() == Some(ALPN_OFFER)
 }
 
 /// Believes whoever has the same key pair as we have.

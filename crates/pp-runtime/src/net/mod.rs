@@ -10,7 +10,9 @@ mod outbox;
 mod secret;
 
 pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
-pub(crate) use handshake::{Admitted, HandshakeError, Reached, admit, reach};
+pub(crate) use handshake::{
+    Admitted, Arrival, HandshakeError, Offered, Reached, admit, offer, reach,
+};
 pub use handshake::{Caller, Host, PythonVersion};
 pub use identity::{CertificateFiles, Identity, IdentityError};
 pub(crate) use link::{Link, LinkEnd};
