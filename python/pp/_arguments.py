@@ -77,8 +77,14 @@ def check_choices(proto: object, errors: object) -> None:
         raise TypeError(f"proto must be an int, not {type(proto).__name__!r}")
     if not 0 <= proto <= highest:
         raise ValueError(f"proto must be between 0 and {highest}, not {proto}")
-    if errors not in ("raise", "print"):
-        raise ValueError(f'errors must be "raise" or "print", not {errors!r}')
+    check_choice("errors", errors, ("raise", "print"))
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Whether a value is one of those that it may be."""
+    if value not in choices:
+        allowed = " or ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be {allowed}, not {value!r:.100}")
 
 
 def check_count(name: str, value: object) -> None:

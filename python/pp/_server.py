@@ -103,6 +103,9 @@ class Server(Submitter, MapsItems):
         ship: modules or packages, or their names, that nodes get along with jobs although
             they are not in the working directory. What is in it and below, and not
             installed, travels anyway.
+        on_no_nodes: what happens to jobs while there are neither local workers nor nodes.
+            "wait": they wait, and the log says so. "raise": they fail with `NodeLost`,
+            once nobody has been there for `node_timeout` seconds.
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or value.
@@ -134,6 +137,7 @@ class Server(Submitter, MapsItems):
         secret_file: str | os.PathLike[str] | None = None,
         certificates: Certificates | None = None,
         ship: Iterable[str | ModuleType] = (),
+        on_no_nodes: Literal["wait", "raise"] = "wait",
     ) -> None:
         if "_engine" in vars(self):
             raise PPError("a Server cannot be initialized twice; make a new one")
@@ -146,6 +150,7 @@ class Server(Submitter, MapsItems):
         if max_jobs_per_worker is not None:
             _arguments.check_count("max_jobs_per_worker", max_jobs_per_worker)
         _arguments.check_timeout("node_timeout", node_timeout)
+        _arguments.check_choice("on_no_nodes", on_no_nodes, ("wait", "raise"))
         _arguments.check_memory(shared_memory)
         _logging.start()
         _logger.info("Creating server instance (pp-%s)", version)
@@ -171,6 +176,7 @@ class Server(Submitter, MapsItems):
             shared_memory=shared_memory,
             writable_buffers=bool(writable_buffers),
             node_timeout=float(node_timeout),
+            fail_alone=on_no_nodes == "raise",
         )
         self._callbacks = CallbackRunner(self._engine)
         _live.add(self._callbacks)

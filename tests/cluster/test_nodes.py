@@ -128,6 +128,21 @@ def test_a_node_that_is_told_to_end_gives_jobs_back(
     assert server.submit(jobs.echo, (1,))() == 1
 
 
+def test_jobs_fail_where_nobody_is_left_if_that_is_wanted(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    node = make_node()
+    server = make_client(node, on_no_nodes="raise", node_timeout=0.3)
+    assert server.submit(jobs.echo, (1,))() == 1
+    node.kill()
+    for _ in range(2):
+        with pytest.raises(pp.NodeLost, match=r"no local workers.*no node"):
+            server.submit(jobs.echo, (1,))()
+    make_node(port=node.port)
+    eventually(lambda: node.name in server.get_active_nodes())
+    assert server.submit(jobs.echo, (1,))() == 1
+
+
 def test_clients_share_a_node_and_see_nothing_of_each_other(
     make_node: MakeNode, make_client: MakeClient
 ) -> None:

@@ -124,6 +124,8 @@ pub enum Ending {
         /// How many starts failed in a row.
         attempts: u32,
     },
+    /// [`Scheduler::give_up`](crate::Scheduler::give_up) ended it: nobody was there to run it.
+    GivenUp,
     /// [`Scheduler::cancel`](crate::Scheduler::cancel) ended it.
     Cancelled,
     /// [`Scheduler::destroy`](crate::Scheduler::destroy) ended it.

@@ -152,7 +152,8 @@ impl<J> Scheduler<J> {
         if gone.finished == 0 && !began {
             let others = counts.wanted() + self.executors.nodes().ready;
             if let Some(attempts) = self.starts.failed(others, self.now) {
-                self.fail_queued(attempts);
+                // Nobody will ever run the queued jobs.
+                self.end_queued(Ending::StartFailed { attempts });
             }
             return;
         }
@@ -164,12 +165,18 @@ impl<J> Scheduler<J> {
         }
     }
 
-    /// No executor can be started: nobody will ever run the queued jobs.
-    fn fail_queued(&mut self, attempts: u32) {
+    /// Ends all jobs that no executor holds, with [`Ending::GivenUp`].
+    pub fn give_up(&mut self, now: Time) {
+        self.see(now);
+        self.end_queued(Ending::GivenUp);
+    }
+
+    /// Ends all jobs that no executor holds.
+    fn end_queued(&mut self, ending: Ending) {
         let jobs = &self.jobs;
         let queued = self.queue.take_all(|job| jobs.contains(job));
         for job in queued.into_iter().chain(self.suspects.take_all()) {
-            self.end(job, Ending::StartFailed { attempts });
+            self.end(job, ending);
         }
     }
 

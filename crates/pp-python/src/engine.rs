@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pp_runtime::{
-    Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, Notice, PythonVersion,
-    WorkerSpec,
+    Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, NobodyLeft, Notice,
+    PythonVersion, WorkerSpec,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -155,7 +155,7 @@ impl Engine {
     #[new]
     #[pyo3(signature = (command, env, settings, *, dumps, on_failure, protocol,
                         max_worker_deaths, max_node_losses, max_jobs_per_worker,
-                        shared_memory, writable_buffers, node_timeout))]
+                        shared_memory, writable_buffers, node_timeout, fail_alone))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     fn new(
         py: Python<'_>,
@@ -171,6 +171,7 @@ impl Engine {
         shared_memory: Option<u64>,
         writable_buffers: bool,
         node_timeout: f64,
+        fail_alone: bool,
     ) -> PyResult<Self> {
         let mut words = command.into_iter();
         let worker = WorkerSpec {
@@ -183,6 +184,11 @@ impl Engine {
             max_worker_deaths,
             max_node_losses,
             patience,
+            nobody_left: if fail_alone {
+                NobodyLeft::Fail
+            } else {
+                NobodyLeft::Wait
+            },
             max_jobs_per_worker,
             shared_memory,
             ..EngineConfig::new(worker, settings.to_vec().into())

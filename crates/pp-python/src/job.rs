@@ -344,6 +344,10 @@ fn failure_to_python<'py>(py: Python<'py>, failure: &JobFailure) -> PyResult<Bou
             details.set_item("why", &**why)?;
             return hooks(py)?.call_method("node_lost", (), Some(&details));
         }
+        JobFailure::NobodyLeft(_) => {
+            let error = raise(py, "NodeLost", format!("the job was not run: {failure}"));
+            return Ok(error.into_value(py).into_bound(py).into_any());
+        }
         JobFailure::Reported { text } => {
             return Ok(raise(py, "JobError", text.clone())
                 .into_value(py)

@@ -23,8 +23,8 @@ pub use cluster::{
     Pattern, SessionView, Target, parse,
 };
 pub use engine::{
-    Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, NodeView,
-    Notice, Notices, Object, Outcome, Report, Totals,
+    Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, NobodyLeft,
+    NodeView, Notice, Notices, Object, Outcome, Report, Totals,
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,

@@ -175,6 +175,7 @@ impl Env {
                 assert_eq!((deaths, entry.deaths), (max_deaths, max_deaths), "{job}");
                 assert!(!self.workers.contains_key(&executor), "{executor} lives");
             }
+            Ending::GivenUp => panic!("nobody gave up {job}"),
             Ending::NodeLost { .. } => panic!("there are no nodes here: {ending:?}"),
             Ending::StartFailed { attempts: failed } => {
                 assert!(failed >= attempts.max(1), "{job} after {failed}");

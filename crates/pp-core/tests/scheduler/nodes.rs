@@ -399,6 +399,20 @@ fn jobs_wait_while_there_is_nobody() {
 }
 
 #[test]
+fn who_does_not_want_to_wait_gives_up_what_is_queued() {
+    let mut cluster = cluster();
+    let node = cluster.join(1, us(50));
+    let jobs = cluster.submit(3);
+    cluster.scheduler.give_up(cluster.now);
+    cluster.absorb();
+    let given_up = |&job| (job, Ending::GivenUp);
+    let expected: Vec<_> = jobs[1..].iter().map(given_up).collect();
+    assert_eq!(cluster.endings(), expected);
+    cluster.finish(node, jobs[0], ms(1));
+    assert!(cluster.scheduler.is_empty());
+}
+
+#[test]
 fn workers_that_cannot_start_fail_no_job_that_a_node_can_run() {
     let mut cluster = cluster();
     cluster.scheduler.resize(1, cluster.now);

@@ -7,6 +7,15 @@ use bytes::Bytes;
 
 use crate::process::WorkerSpec;
 
+/// What becomes of jobs when there are neither workers nor nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NobodyLeft {
+    /// They wait until there are some.
+    Wait,
+    /// They fail, once nobody has been there for as long as a node may be silent.
+    Fail,
+}
+
 /// The settings of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -30,6 +39,8 @@ pub struct EngineConfig {
     pub max_node_losses: NonZeroU32,
     /// How long a node may say nothing before it is taken for dead.
     pub patience: Duration,
+    /// What becomes of jobs that nobody is there to run.
+    pub nobody_left: NobodyLeft,
 }
 
 impl EngineConfig {
@@ -48,6 +59,7 @@ impl EngineConfig {
             leave_patience: Duration::from_millis(250),
             max_node_losses: NonZeroU32::MIN.saturating_add(2),
             patience: Duration::from_secs(5),
+            nobody_left: NobodyLeft::Wait,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 
+use super::config::NobodyLeft;
 use super::events::WorkerEvents;
 use super::inbox::Next;
 use super::node::{Node, Parting};
@@ -35,6 +36,9 @@ impl Shared {
             self.lose(state, id, why);
         }
         prepare_flush(state);
+        if state.config.nobody_left == NobodyLeft::Fail {
+            state.plan_beat();
+        }
         forget_segments(state);
         while let Some(id) = state.unrung.pop() {
             if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {
@@ -137,7 +141,8 @@ impl Shared {
         if state.io != IoThread::Asleep {
             return;
         }
-        let Some(deadline) = state.scheduler.next_deadline().map(|t| state.instant(t)) else {
+        let scheduled = state.scheduler.next_deadline().map(|t| state.instant(t));
+        let Some(deadline) = scheduled.into_iter().chain(state.links.next_beat).min() else {
             return;
         };
         if state

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pp_core::ExecutorId;
 
+use super::config::NobodyLeft;
 use super::job::Job;
 use super::node::{Node, Parting, Said};
 use super::outcome::{JobFailure, Outcome};
@@ -36,6 +37,8 @@ pub(super) struct Links {
     pub(super) next_beat: Option<Instant>,
     /// Whether the user was told that nobody is left to run jobs.
     pub(super) alone_was_told: bool,
+    /// Since when nobody is there to run jobs, where they are to fail for it.
+    pub(super) alone_since: Option<Instant>,
     /// Spare room for what nodes say.
     pub(super) said: Vec<Said>,
 }
@@ -96,8 +99,28 @@ impl State {
 
     /// Sees to it that there will be a beat while there are links.
     pub(super) fn plan_beat(&mut self) {
-        if self.links.next_beat.is_none() && !self.links.is_empty() {
+        if self.links.next_beat.is_none() && (!self.links.is_empty() || self.is_impatient()) {
             self.links.next_beat = Some(Instant::now() + Pulse::interval(self.shortest_patience()));
+        }
+    }
+
+    /// Whether jobs wait for somebody to come, and are to fail if nobody does.
+    fn is_impatient(&self) -> bool {
+        self.config.nobody_left == NobodyLeft::Fail
+            && self.scheduler.queued() > 0
+            && self.slots() == 0
+    }
+
+    /// Lets jobs fail that wait for somebody to come, if that has taken too long.
+    pub(super) fn lose_patience(&mut self, now: Instant) {
+        if !self.is_impatient() {
+            self.links.alone_since = None;
+            return;
+        }
+        let since = *self.links.alone_since.get_or_insert(now);
+        if now.saturating_duration_since(since) > self.config.patience {
+            let now = self.now();
+            self.scheduler.give_up(now);
         }
     }
 

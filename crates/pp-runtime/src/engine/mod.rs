@@ -43,7 +43,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use attend::Attention;
-pub use config::EngineConfig;
+pub use config::{EngineConfig, NobodyLeft};
 pub use functions::Function;
 pub use groups::Group;
 pub use job::Job;

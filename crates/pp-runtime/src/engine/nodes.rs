@@ -182,6 +182,7 @@ impl Shared {
             self.beat_node(state, id, now, was_away);
         }
         self.beat_uplink(state, now, was_away);
+        state.lose_patience(now);
         state.links.next_beat = None;
         state.plan_beat();
     }

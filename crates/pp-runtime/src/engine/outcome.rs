@@ -1,6 +1,7 @@
 //! How jobs end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pp_proto::Status;
@@ -152,6 +153,9 @@ pub enum JobFailure {
         /// What happened to it.
         why: Arc<str>,
     },
+    /// Nobody was there to run it.
+    #[error("there are no local workers, and no node has been there for {0:?}")]
+    NobodyLeft(Duration),
     /// A node reports a failure of another kind.
     #[error("{text}")]
     Reported {

@@ -191,6 +191,7 @@ impl State {
                 let losses = *losses;
                 JobFailure::NodeLost { losses, node, why }
             }
+            pp_core::Ending::GivenUp => JobFailure::NobodyLeft(self.config.patience),
             pp_core::Ending::StartFailed { .. } => self.no_worker(),
             pp_core::Ending::Cancelled => JobFailure::Cancelled,
             pp_core::Ending::Destroyed => JobFailure::ServerDestroyed,
