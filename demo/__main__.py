@@ -1,4 +1,4 @@
-"""Real work on real input: in a plain loop, then on all cores.
+"""Real work on real input: in a plain loop, on all cores, and on a cluster.
 
     python demo [--quick]
 
@@ -9,6 +9,7 @@ import platform
 import sys
 from collections import Counter
 
+import cluster
 import comparison
 import pp
 import primes
@@ -85,6 +86,7 @@ def main(arguments: list[str]) -> int:
         f"Both together: {plain:.1f} s in a plain loop, {parallel:.1f} s with pp.Server: "
         f"{plain / parallel:.2f} times as fast."
     )
+    cluster.run(quick)
     return 0
 
 

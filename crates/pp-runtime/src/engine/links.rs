@@ -9,11 +9,22 @@ use pp_core::ExecutorId;
 use super::config::NobodyLeft;
 use super::job::Job;
 use super::node::{Node, Parting, Said};
+use super::nodes::NodeView;
 use super::outcome::{JobFailure, Outcome};
 use super::pulse::Pulse;
-use super::state::State;
+use super::state::{State, Totals};
 use super::uplink::Uplink;
 use crate::net::Link;
+
+/// The most nodes that are remembered after they have gone.
+const GONE_MAX: usize = 10_000;
+
+/// A node that is not here any more.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gone {
+    pub(super) title: String,
+    pub(super) totals: Totals,
+}
 
 /// All links, and what is to be done about them.
 #[derive(Default)]
@@ -21,6 +32,8 @@ pub(super) struct Links {
     pub(super) nodes: BTreeMap<ExecutorId, Node>,
     /// Who this server works for, if it does.
     pub(super) uplink: Option<Uplink>,
+    /// What nodes have done that are not here any more, by their names.
+    pub(super) gone: BTreeMap<Arc<str>, Gone>,
     /// The last node that was lost, and why.
     pub(super) last_loss: Option<(Arc<str>, Arc<str>)>,
     /// How many workers there are to be for the parent, and how many it is told of.
@@ -47,6 +60,38 @@ impl Links {
     /// Whether there are none: then they cost nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty() && self.uplink.is_none()
+    }
+
+    /// Remembers what a node has done that goes.
+    pub(super) fn remember(&mut self, node: &Node) {
+        if self.gone.len() < GONE_MAX || self.gone.contains_key(&node.name) {
+            let gone = self.gone.entry(Arc::clone(&node.name)).or_default();
+            gone.title.clone_from(&node.host.name);
+            gone.totals.join(node.totals);
+        }
+    }
+
+    /// What users may know of nodes: of those that are here, then of others that were.
+    pub(super) fn views(&self) -> Vec<NodeView> {
+        let mut gone = self.gone.clone();
+        let mut views: Vec<NodeView> = self.nodes.values().map(Node::view).collect();
+        for view in &mut views {
+            // It has been here before, and has come back.
+            if let Some(before) = gone.remove(&view.name) {
+                view.jobs += before.totals.jobs;
+                view.run_time += before.totals.run_time;
+            }
+        }
+        views.extend(gone.into_iter().map(|(name, gone)| NodeView {
+            name,
+            title: gone.title,
+            slots: 0,
+            jobs: gone.totals.jobs,
+            run_time: gone.totals.run_time,
+            latency: Duration::ZERO,
+            is_active: false,
+        }));
+        views
     }
 
     /// All of them.

@@ -241,11 +241,10 @@ impl Engine {
         Ok(self.shared.lock().local)
     }
 
-    /// The nodes that are in use.
+    /// The nodes that are in use, and those that were.
     pub fn nodes(&self) -> Result<Vec<NodeView>, EngineError> {
         self.check_process()?;
-        let state = self.shared.lock();
-        Ok(state.links.nodes.values().map(node::Node::view).collect())
+        Ok(self.shared.lock().links.views())
     }
 
     /// Works for the parent at the other end of `link`, which may be silent for

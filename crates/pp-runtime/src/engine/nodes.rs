@@ -153,6 +153,7 @@ impl Shared {
             return;
         };
         self.forget_link(&node.link);
+        state.links.remember(&node);
         if !state.destroyed {
             tracing::warn!(node = %node.name, reason = %why, "node is gone");
         }

@@ -33,6 +33,11 @@ impl Totals {
         self.jobs += 1;
         self.run_time += run_time;
     }
+
+    pub(super) fn join(&mut self, other: Self) {
+        self.jobs += other.jobs;
+        self.run_time += other.run_time;
+    }
 }
 
 /// Where one big thing is sent, the next one is not far: so long, it is expected.
