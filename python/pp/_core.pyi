@@ -160,6 +160,7 @@ class Daemon:
         dial: list[str],
         weights: list[tuple[str, int]],
         shared_memory: int | None,
+        cache: int | None,
         restart: bool,
     ) -> Daemon: ...
     @property

@@ -82,6 +82,20 @@ def test_a_reference_is_sent_once_and_used_by_many(
     assert [job() for job in submitted] == [500_000.0 * n for n in range(50)]
 
 
+def test_a_node_with_little_room_gets_references_again(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    server = make_client(make_node("--cache", "5000000", workers=2))
+    refs = [server.put(np.full(300_000, float(n))) for n in range(6)]
+
+    def first(array: np.ndarray) -> float:
+        return float(array[0])
+
+    for _ in range(5):
+        submitted = [server.submit(first, (ref,)) for ref in refs for _ in range(3)]
+        assert [job() for job in submitted] == [float(n) for n in range(6) for _ in range(3)]
+
+
 def test_maps_run_on_nodes(make_node: MakeNode, make_client: MakeClient) -> None:
     server = make_client(make_node(), make_node())
     assert list(server.map(jobs.echo, range(50_000))) == list(range(50_000))

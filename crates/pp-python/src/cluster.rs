@@ -93,7 +93,7 @@ impl Daemon {
     /// Starts to listen. `command` and `env` start a worker.
     #[new]
     #[pyo3(signature = (listen, command, env, *, name, python, workers, secret, certificates,
-                        discovery, behind, dial, weights, shared_memory, restart))]
+                        discovery, behind, dial, weights, shared_memory, cache, restart))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     #[allow(clippy::needless_pass_by_value)] // arguments from Python are owned
     fn new(
@@ -111,6 +111,7 @@ impl Daemon {
         dial: Vec<String>,
         weights: Vec<(String, u32)>,
         shared_memory: Option<u64>,
+        cache: Option<u64>,
         restart: bool,
     ) -> PyResult<Self> {
         let mut words = command.into_iter();
@@ -131,6 +132,7 @@ impl Daemon {
             worker,
             restart,
             shared_memory,
+            cache,
             discovery,
             behind: targets(&behind)?,
             dial: targets(&dial)?,

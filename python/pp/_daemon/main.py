@@ -75,6 +75,7 @@ def _start(options: Options) -> tuple[_core.Daemon, str]:
         dial=list(options.dial),
         weights=list((options.weights or {}).items()),
         shared_memory=options.shared_memory,
+        cache=options.cache,
         restart=options.restart,
     )
     return daemon, _greeting(daemon, name, workers, source, options)

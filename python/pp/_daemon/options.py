@@ -191,6 +191,16 @@ _SETTINGS = (
         "BYTES",
     ),
     _Setting(
+        "cache",
+        None,
+        "general",
+        _number(0, 2**62),
+        None,
+        "the most bytes of large arguments that are kept for later jobs of each client; by "
+        "default a quarter of the memory",
+        "BYTES",
+    ),
+    _Setting(
         "drain_timeout",
         None,
         "general",

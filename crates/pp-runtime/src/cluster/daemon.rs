@@ -40,6 +40,9 @@ pub struct DaemonConfig {
     pub restart: bool,
     /// Bytes of shared memory for big data of each client; `None`: as much as seems right.
     pub shared_memory: Option<u64>,
+    /// Bytes of big arguments that are kept for later jobs of each client; `None`: a quarter
+    /// of the memory that this process may use.
+    pub cache: Option<u64>,
     /// The port of UDP at which clients may ask for nodes; `None`: they will not find this
     /// one.
     pub discovery: Option<u16>,

@@ -64,6 +64,7 @@ impl Session {
                 settings.max_jobs_per_worker
             },
             shared_memory: config.shared_memory,
+            cache: config.cache,
             patience: caller.patience,
             ..EngineConfig::new(config.worker.clone(), settings.python.into())
         })?;

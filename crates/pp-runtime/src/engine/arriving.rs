@@ -12,7 +12,19 @@ use crate::segments::{Carried, Filling, Part, Pool};
 pub(super) struct Arriving {
     pool: Arc<Pool>,
     open: HashMap<u64, Open>,
-    whole: HashMap<u64, Part>,
+    whole: HashMap<u64, Whole>,
+    /// Bytes of those that are whole.
+    bytes: u64,
+    /// Counts looks, to tell which was needed last.
+    looks: u64,
+}
+
+/// One that has come.
+#[derive(Debug)]
+struct Whole {
+    part: Part,
+    size: u64,
+    last_look: u64,
 }
 
 /// One of which some is still to come.
@@ -36,6 +48,8 @@ impl Arriving {
             pool,
             open: HashMap::new(),
             whole: HashMap::new(),
+            bytes: 0,
+            looks: 0,
         }
     }
 
@@ -83,19 +97,63 @@ impl Arriving {
                     Part::Carried(Arc::new(Carried::new(&self.pool, bytes.into())))
                 }
             };
-            self.whole.insert(segment, part);
+            self.keep(segment, part, open.size);
         }
         Ok(true)
     }
 
+    fn keep(&mut self, segment: u64, part: Part, size: u64) {
+        self.looks += 1;
+        self.bytes += size;
+        let last_look = self.looks;
+        let whole = Whole {
+            part,
+            size,
+            last_look,
+        };
+        if let Some(before) = self.whole.insert(segment, whole) {
+            self.bytes -= before.size;
+        }
+    }
+
     /// A segment that is whole.
-    pub(super) fn get(&self, segment: u64) -> Option<&Part> {
-        self.whole.get(&segment)
+    pub(super) fn get(&mut self, segment: u64) -> Option<&Part> {
+        self.looks += 1;
+        let whole = self.whole.get_mut(&segment)?;
+        whole.last_look = self.looks;
+        Some(&whole.part)
+    }
+
+    /// Drops segments that nobody uses until no more than `most` bytes are left: those
+    /// that were not needed for the longest time first. `is_needed` tells which somebody
+    /// waits for. Gives the names of those that were dropped.
+    pub(super) fn make_room(&mut self, most: u64, is_needed: impl Fn(u64) -> bool) -> Vec<u64> {
+        if self.bytes <= most {
+            return Vec::new();
+        }
+        let mut idle: Vec<(u64, u64)> = self
+            .whole
+            .iter()
+            .filter(|(name, whole)| whole.part.is_alone() && !is_needed(**name))
+            .map(|(&name, whole)| (whole.last_look, name))
+            .collect();
+        idle.sort_unstable();
+        let mut dropped = Vec::new();
+        for (_, name) in idle {
+            if self.bytes <= most {
+                break;
+            }
+            self.take(name);
+            dropped.push(name);
+        }
+        dropped
     }
 
     /// Takes out a segment that is whole.
     pub(super) fn take(&mut self, segment: u64) -> Option<Part> {
-        self.whole.remove(&segment)
+        let whole = self.whole.remove(&segment)?;
+        self.bytes -= whole.size;
+        Some(whole.part)
     }
 }
 

@@ -39,6 +39,9 @@ pub struct EngineConfig {
     pub max_node_losses: NonZeroU32,
     /// How long a node may say nothing before it is taken for dead.
     pub patience: Duration,
+    /// Bytes of big arguments of a parent's jobs that are kept for later jobs; `None`: a
+    /// quarter of the memory that this process may use.
+    pub cache: Option<u64>,
     /// What becomes of jobs that nobody is there to run.
     pub nobody_left: NobodyLeft,
 }
@@ -59,6 +62,7 @@ impl EngineConfig {
             leave_patience: Duration::from_millis(250),
             max_node_losses: NonZeroU32::MIN.saturating_add(2),
             patience: Duration::from_secs(5),
+            cache: None,
             nobody_left: NobodyLeft::Wait,
         }
     }

@@ -8,6 +8,7 @@
 mod arriving;
 mod attend;
 mod config;
+mod contents;
 mod effects;
 mod events;
 mod functions;

@@ -13,13 +13,14 @@ use pp_proto::{
 use tokio::sync::oneshot;
 
 use super::arriving::Arriving;
+use super::contents::Contents;
 use super::nodes::NodeView;
 use super::pulse::Pulse;
 use super::state::Totals;
 use crate::blob::Blob;
 use crate::channel::ResultHeader;
 use crate::net::{Host, Link, LinkEnd};
-use crate::segments::{Part, Pool, WeakPart};
+use crate::segments::{Part, Pool};
 
 /// Why a node is not used any more.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -88,6 +89,8 @@ pub(super) struct Node {
     pub(super) totals: Totals,
     /// Whether something was put into its outbox that was not flushed.
     pub(super) dirty: bool,
+    /// Whether that happened while it was listened to.
+    pub(super) has_said: bool,
     decoder: FrameDecoder,
     assembler: Assembler,
     arriving: Arriving,
@@ -95,8 +98,7 @@ pub(super) struct Node {
     partial: HashMap<JobId, ResultHeader>,
     /// The segments that a result refers to which comes next.
     placed: HashMap<JobId, Vec<u64>>,
-    /// Contents that it has, or will have.
-    known: HashMap<u64, WeakPart>,
+    contents: Contents,
     functions: HashSet<FunctionId>,
     inbox: Vec<u8>,
     parting: Option<oneshot::Sender<Parting>>,
@@ -120,12 +122,13 @@ impl Node {
             slots: None,
             totals: Totals::default(),
             dirty: false,
+            has_said: false,
             decoder: FrameDecoder::new(limits::FRAME_MAX),
             assembler: Assembler::default(),
             arriving: Arriving::new(pool),
             partial: HashMap::new(),
             placed: HashMap::new(),
-            known: HashMap::new(),
+            contents: Contents::default(),
             functions: HashSet::new(),
             inbox: Vec::new(),
             parting: Some(parting),
@@ -209,34 +212,31 @@ impl Node {
 
     /// Sends what a job needs beside its arguments, once.
     fn send_part(&mut self, job: JobId, part: &Part) -> Result<(), EncodeError> {
-        let segment = part.content_name();
-        if !self.known.contains_key(&segment) {
-            // What cannot be mapped is sent empty: the job then fails, and says of what.
-            let content = part.content().unwrap_or_else(|error| {
-                tracing::error!(%error, "a large argument cannot be read");
-                Bytes::new()
-            });
-            let size = content.len() as u64;
-            let body = Payload::new(size, &[]).unwrap_or_default();
-            self.say(&ToExecutor::Carry { segment, body })?;
-            let stream = Stream::Segment(segment);
-            self.link.outbox.lock().send_rest(stream, content, 0);
-            self.known.insert(segment, part.downgrade());
+        if self.contents.refer(job, part) {
+            self.carry(part)?;
         }
-        let job = job.as_u64();
+        let (job, segment) = (job.as_u64(), part.content_name());
         self.say(&ToExecutor::Use { job, segment })
+    }
+
+    /// Sends a content.
+    fn carry(&mut self, part: &Part) -> Result<(), EncodeError> {
+        // What cannot be mapped is sent empty: the job then fails, and says of what.
+        let content = part.content().unwrap_or_else(|error| {
+            tracing::error!(%error, "a large argument cannot be read");
+            Bytes::new()
+        });
+        let segment = part.content_name();
+        let body = Payload::new(content.len() as u64, &[]).unwrap_or_default();
+        self.say(&ToExecutor::Carry { segment, body })?;
+        let stream = Stream::Segment(segment);
+        self.link.outbox.lock().send_rest(stream, content, 0);
+        Ok(())
     }
 
     /// Lets the node forget the contents that nobody refers to any more.
     pub(super) fn drop_contents(&mut self) -> Result<(), EncodeError> {
-        let gone: Vec<u64> = self
-            .known
-            .iter()
-            .filter(|(_, part)| part.is_gone())
-            .map(|(&segment, _)| segment)
-            .collect();
-        for segment in gone {
-            self.known.remove(&segment);
+        for segment in self.contents.take_gone() {
             self.say(&ToExecutor::Drop { segment })?;
         }
         Ok(())
@@ -323,6 +323,9 @@ impl Node {
             FromExecutor::More { stream, bytes } => self.more(stream, bytes),
             FromExecutor::Recalled { job, recalled } => {
                 let job = JobId::from_u64(job);
+                if recalled {
+                    self.contents.job_left(job);
+                }
                 Ok(Some(Said::Recalled { job, recalled }))
             }
             FromExecutor::Carry { segment, body } => {
@@ -335,6 +338,14 @@ impl Node {
                 placed.push(segment);
                 Ok(None)
             }
+            FromExecutor::Release { segment, .. } => {
+                // It had to make room.
+                if let Some(part) = self.contents.dropped_there(segment) {
+                    self.carry(&part).map_err(ProtocolError::from)?;
+                    self.has_said = true;
+                }
+                Ok(None)
+            }
             FromExecutor::Pong { nonce } => {
                 self.pulse.answered(nonce, Instant::now());
                 Ok(None)
@@ -345,8 +356,7 @@ impl Node {
             | FromExecutor::Introduce { .. }
             | FromExecutor::Ready { .. }
             | FromExecutor::Credit { .. }
-            | FromExecutor::Want { .. }
-            | FromExecutor::Release { .. } => Err(Parting::Unexpected(message.name())),
+            | FromExecutor::Want { .. } => Err(Parting::Unexpected(message.name())),
         }
     }
 
@@ -387,6 +397,7 @@ impl Node {
     }
 
     fn complete(&mut self, job: JobId, header: ResultHeader, bytes: Blob) -> Result<Said, Parting> {
+        self.contents.job_left(job);
         let placed = self.placed.remove(&job).unwrap_or_default();
         let parts: Option<Vec<Part>> = placed
             .into_iter()

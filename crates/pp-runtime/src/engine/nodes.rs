@@ -142,6 +142,10 @@ impl Shared {
             .drain(..)
             .try_for_each(|message| hear(state, id, message));
         state.links.said = said;
+        let has_said = state.links.nodes.get_mut(&id);
+        if has_said.is_some_and(|node| std::mem::take(&mut node.has_said)) {
+            with_node(state, id, |_| Ok(()));
+        }
         if let Err(why) = handled.and(result) {
             self.lose(state, id, why);
         }

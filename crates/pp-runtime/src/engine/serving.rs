@@ -15,6 +15,7 @@ use super::shared::Shared;
 use super::state::State;
 use super::uplink::{Uplink, Wish};
 use crate::net::Link;
+use crate::segments::default_cache;
 
 impl Shared {
     /// Works for the parent at the other end of `link`. Who waits for what it returns
@@ -29,7 +30,9 @@ impl Shared {
         let mut state = self.lock();
         let pulse = Pulse::new(patience, Duration::ZERO);
         let pool = Arc::clone(&state.pool);
-        state.links.uplink = Some(Uplink::new(link, pulse, pool, sender));
+        let cache = state.config.cache.unwrap_or_else(default_cache);
+        let uplink = Uplink::new(link, pulse, pool, cache, sender);
+        state.links.uplink = Some(uplink);
         state.plan_beat();
         self.settle(&mut state);
         drop(state);

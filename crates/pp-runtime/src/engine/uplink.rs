@@ -93,6 +93,8 @@ pub(crate) struct Uplink {
     used: HashMap<u64, Vec<u64>>,
     next_segment: u64,
     inbox: Vec<u8>,
+    /// The most bytes of segments that are kept for later jobs.
+    cache: u64,
     /// What the parent was told last: how many jobs run at a time.
     told: Option<u32>,
     parting: Option<oneshot::Sender<Parting>>,
@@ -104,6 +106,7 @@ impl Uplink {
         link: Arc<Link>,
         pulse: Pulse,
         pool: Arc<Pool>,
+        cache: u64,
         parting: oneshot::Sender<Parting>,
     ) -> Self {
         Self {
@@ -119,6 +122,7 @@ impl Uplink {
             used: HashMap::new(),
             next_segment: 0,
             inbox: Vec::new(),
+            cache,
             told: None,
             parting: Some(parting),
         }
@@ -265,6 +269,7 @@ impl Uplink {
         inbox.clear();
         self.inbox = inbox;
         result?;
+        self.make_room().map_err(protocol)?;
         match self.link.ended() {
             Some(end) => Err(end.into()),
             None => Ok(()),
@@ -333,6 +338,27 @@ impl Uplink {
         Ok(())
     }
 
+    /// Drops what is too much of what nobody uses, and says so.
+    fn make_room(&mut self) -> Result<(), EncodeError> {
+        let (incomplete, used) = (&self.incomplete, &self.used);
+        let is_needed = |segment: u64| {
+            let mut lists = incomplete
+                .values()
+                .map(|job| &job.parts)
+                .chain(used.values());
+            lists.any(|parts| parts.contains(&segment))
+        };
+        for segment in self.arriving.make_room(self.cache, is_needed) {
+            let release = FromExecutor::Release {
+                segment,
+                uses: 0,
+                reusable: false,
+            };
+            self.say(&release)?;
+        }
+        Ok(())
+    }
+
     fn begin(&mut self, stream: Stream, body: Payload<'_>) -> Result<Option<Bytes>, Parting> {
         self.assembler.begin(stream, body).map_err(protocol)
     }
@@ -365,12 +391,12 @@ impl Uplink {
 
     /// Runs a job if all of it has come; else gives it back.
     fn try_run(
-        &self,
+        &mut self,
         job: u64,
         mut incomplete: Incomplete,
         wishes: &mut Vec<Wish>,
     ) -> Option<Incomplete> {
-        let Some(function) = self.functions.get(&incomplete.function) else {
+        let Some(function) = self.functions.get(&incomplete.function).map(Arc::clone) else {
             return Some(incomplete);
         };
         let parts: Option<Vec<Part>> = incomplete
@@ -386,7 +412,7 @@ impl Uplink {
         };
         wishes.push(Wish::Run {
             job,
-            function: Arc::clone(function),
+            function,
             args: args.with_parts(parts),
         });
         None

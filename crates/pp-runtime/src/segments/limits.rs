@@ -27,6 +27,11 @@ pub(super) fn limits(bytes: Option<u64>) -> Limits {
     }
 }
 
+/// How many bytes of a parent's big arguments a node keeps if nobody says how many.
+pub(crate) fn default_cache() -> u64 {
+    memory() / 4
+}
+
 /// How many descriptors this process may have, within reason.
 fn descriptors() -> usize {
     #[cfg(unix)]

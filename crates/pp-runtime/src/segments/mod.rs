@@ -18,6 +18,7 @@ mod received;
 mod source;
 
 pub(crate) use filling::Filling;
+pub(crate) use limits::default_cache;
 pub use memory::{Region, Span};
 pub use parcel::{Contents, Item, Parcel, ParcelError};
 pub(crate) use part::Carried;

@@ -59,6 +59,14 @@ impl Part {
         }
     }
 
+    /// Whether nobody else keeps it.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self {
+            Self::Shared(lease) => Arc::strong_count(lease) == 1,
+            Self::Carried(carried) => Arc::strong_count(carried) == 1,
+        }
+    }
+
     /// Does not keep it.
     pub(crate) fn downgrade(&self) -> WeakPart {
         match self {
@@ -76,6 +84,14 @@ pub(crate) enum WeakPart {
 }
 
 impl WeakPart {
+    /// The part, if somebody keeps it.
+    pub(crate) fn upgrade(&self) -> Option<Part> {
+        match self {
+            Self::Shared(lease) => lease.upgrade().map(Part::Shared),
+            Self::Carried(carried) => carried.upgrade().map(Part::Carried),
+        }
+    }
+
     /// Whether nobody keeps it.
     pub(crate) fn is_gone(&self) -> bool {
         match self {

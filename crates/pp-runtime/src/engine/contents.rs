@@ -1,0 +1,123 @@
+//! What a node has of the big things that jobs refer to: each is sent once, and again if the
+//! node had to make room.
+
+use std::collections::HashMap;
+
+use pp_core::JobId;
+
+use crate::segments::{Part, WeakPart};
+
+/// The books about one node.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    known: HashMap<u64, Known>,
+    /// What jobs refer to that are there.
+    of_jobs: HashMap<JobId, Vec<u64>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    part: WeakPart,
+    /// How many of the jobs there refer to it.
+    jobs: usize,
+}
+
+impl Contents {
+    /// A job that refers to `part` goes there; whether the content has to go before.
+    pub(super) fn refer(&mut self, job: JobId, part: &Part) -> bool {
+        let name = part.content_name();
+        self.of_jobs.entry(job).or_default().push(name);
+        let is_new = !self.known.contains_key(&name);
+        let known = self.known.entry(name).or_insert_with(|| Known {
+            part: part.downgrade(),
+            jobs: 0,
+        });
+        known.jobs += 1;
+        is_new
+    }
+
+    /// A job is not there any more.
+    pub(super) fn job_left(&mut self, job: JobId) {
+        if self.of_jobs.is_empty() {
+            return;
+        }
+        for name in self.of_jobs.remove(&job).unwrap_or_default() {
+            if let Some(known) = self.known.get_mut(&name) {
+                known.jobs -= 1;
+            }
+        }
+    }
+
+    /// The node has dropped a content to make room. What is to be sent again, because a job
+    /// that is there, or on its way, may need it.
+    pub(super) fn dropped_there(&mut self, name: u64) -> Option<Part> {
+        let needed = self.known.get(&name).filter(|known| known.jobs > 0);
+        let part = needed.and_then(|known| known.part.upgrade());
+        if part.is_none() {
+            self.known.remove(&name);
+        }
+        part
+    }
+
+    /// Takes out those that nobody refers to any more: the node is to drop them.
+    pub(super) fn take_gone(&mut self) -> Vec<u64> {
+        let is_gone = |known: &Known| known.jobs == 0 && known.part.is_gone();
+        let gone: Vec<u64> = self
+            .known
+            .iter()
+            .filter(|(_, known)| is_gone(known))
+            .map(|(&name, _)| name)
+            .collect();
+        for name in &gone {
+            self.known.remove(name);
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::segments::{Carried, Pool};
+
+    fn part(pool: &Arc<Pool>) -> Part {
+        Part::Carried(Arc::new(Carried::new(pool, vec![1; 10].into())))
+    }
+
+    fn job(number: u64) -> JobId {
+        JobId::from_u64(number)
+    }
+
+    #[test]
+    fn each_content_goes_once_until_nobody_refers_to_it() {
+        let pool = Pool::new(Some(0));
+        let mut contents = Contents::default();
+        let one = part(&pool);
+        let name = one.content_name();
+        assert!(contents.refer(job(1), &one));
+        assert!(!contents.refer(job(2), &one));
+        drop(one);
+        contents.job_left(job(1));
+        assert!(contents.take_gone().is_empty(), "a job there needs it");
+        contents.job_left(job(2));
+        assert_eq!(contents.take_gone(), [name]);
+        assert!(contents.take_gone().is_empty());
+    }
+
+    #[test]
+    fn what_a_node_has_dropped_goes_again_when_it_is_needed() {
+        let pool = Pool::new(Some(0));
+        let mut contents = Contents::default();
+        let one = part(&pool);
+        let name = one.content_name();
+        contents.refer(job(1), &one);
+        let again = contents.dropped_there(name).map(|part| part.content_name());
+        assert_eq!(again, Some(name), "at once: the job may wait for it");
+        contents.job_left(job(1));
+        assert!(contents.dropped_there(name).is_none());
+        assert!(contents.refer(job(2), &one), "with the next job");
+        assert!(contents.dropped_there(99).is_none());
+    }
+}
