@@ -343,6 +343,7 @@ impl Rooms {
     /// Works for a client until it goes.
     async fn host(self, number: u64, peer: SocketAddr, newcomer: Admitted) {
         let name = newcomer.caller.name.clone();
+        let link = Arc::clone(&newcomer.link);
         let rooms = self.clone();
         let opened = spawn_blocking(move || {
             let changed = Mutex::new(rooms.changed.clone());
@@ -357,6 +358,7 @@ impl Rooms {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
                 tracing::warn!(client = name, %peer, %error, "client cannot be served");
+                link.refuse(&error.to_string());
                 return;
             }
             Err(_) => return,

@@ -56,7 +56,7 @@ struct Unflushed(Vec<Arc<Link>>);
 impl Drop for Unflushed {
     fn drop(&mut self) {
         for link in &self.0 {
-            link.flush();
+            link.flush_shortly();
         }
     }
 }

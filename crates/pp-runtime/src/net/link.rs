@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use pp_proto::FromExecutor;
 use rustls::Connection;
 
 use super::outbox::Outbox;
@@ -20,8 +21,10 @@ use crate::sync::Mutex;
 const GULP: usize = 256 * 1024;
 /// After so many, others get their turn.
 const GULPS: usize = 4;
-/// The same for bytes that are written.
+/// The same for bytes that are written by who watches the link,
 const BURST: usize = 1024 * 1024;
+/// and by a thread that has other things to do.
+const SHORT_BURST: usize = 128 * 1024;
 
 /// Why a link is of no use any more.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -55,6 +58,8 @@ pub(crate) struct Link {
     wanted: AtomicBool,
     /// There may be more in the socket than was read.
     behind: AtomicBool,
+    /// Something was decrypted, or the link has ended.
+    news: AtomicBool,
     /// Wakes who watches.
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -126,6 +131,7 @@ impl Link {
             wanted: AtomicBool::new(false),
             // Something may have come before anybody watches.
             behind: AtomicBool::new(true),
+            news: AtomicBool::new(true),
             wake: OnceLock::new(),
         }))
     }
@@ -151,6 +157,16 @@ impl Link {
     /// Writes what is in the outbox, as far as the socket takes it. What it does not take
     /// is written when it has room, by who watches it.
     pub(crate) fn flush(&self) {
+        self.flush_up_to(BURST);
+    }
+
+    /// The same for a thread that has other things to do: it leaves most of what is large
+    /// to who watches.
+    pub(crate) fn flush_shortly(&self) {
+        self.flush_up_to(SHORT_BURST);
+    }
+
+    fn flush_up_to(&self, burst: usize) {
         self.wanted.store(true, Ordering::SeqCst);
         while self.wanted.load(Ordering::SeqCst) {
             let Some(mut wire) = self.wire.try_lock() else {
@@ -158,7 +174,7 @@ impl Link {
                 return;
             };
             while self.wanted.swap(false, Ordering::SeqCst) {
-                match wire.write(&self.outbox) {
+                match wire.write(&self.outbox, burst) {
                     Ok(Written::AsFarAsPossible) => {}
                     Ok(Written::Burst) => {
                         self.behind.store(true, Ordering::SeqCst);
@@ -185,7 +201,7 @@ impl Link {
             self.read(&mut wire);
         }
         if self.wanted.load(Ordering::SeqCst) {
-            self.flush();
+            self.flush_shortly();
         }
     }
 
@@ -206,6 +222,9 @@ impl Link {
             }
         }
         let mut inbox = self.inbox.lock();
+        if !wire.came.is_empty() || end.is_some() {
+            self.news.store(true, Ordering::Release);
+        }
         if !wire.came.is_empty() {
             inbox.heard = Instant::now();
             if inbox.bytes.is_empty() {
@@ -221,13 +240,14 @@ impl Link {
 
     /// Takes what was decrypted, in exchange for an empty vector.
     pub(crate) fn take(&self, into: &mut Vec<u8>) {
-        std::mem::swap(&mut self.inbox.lock().bytes, into);
+        let mut inbox = self.inbox.lock();
+        self.news.store(false, Ordering::Release);
+        std::mem::swap(&mut inbox.bytes, into);
     }
 
     /// Whether there is something to take, or to learn of its end.
     pub(crate) fn has_news(&self) -> bool {
-        let inbox = self.inbox.lock();
-        !inbox.bytes.is_empty() || inbox.end.is_some()
+        self.news.load(Ordering::Acquire)
     }
 
     /// Whether the socket may have more than was read.
@@ -246,16 +266,27 @@ impl Link {
     }
 
     fn end(&self, end: LinkEnd) {
-        self.inbox.lock().end.get_or_insert(end);
+        let mut inbox = self.inbox.lock();
+        inbox.end.get_or_insert(end);
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// Tells the other side why it is not worked for, and closes.
+    pub(crate) fn refuse(&self, reason: &str) {
+        let fault = FromExecutor::fault(reason);
+        if let Err(error) = self.outbox.lock().send(|out| fault.encode(out)) {
+            tracing::debug!(%error, "nothing is said at parting");
+        }
+        self.close();
     }
 
     /// Says goodbye, as far as the socket takes it, and closes both directions.
     pub(crate) fn close(&self) {
         self.end(LinkEnd::Ours);
         let mut wire = self.wire.lock();
-        let _ = wire.write(&self.outbox);
+        let _ = wire.write(&self.outbox, BURST);
         wire.connection.send_close_notify();
-        let _ = wire.write(&self.outbox);
+        let _ = wire.write(&self.outbox, 0);
         let _ = wire.stream.shutdown(std::net::Shutdown::Both);
     }
 }
@@ -294,7 +325,7 @@ impl Wire {
     }
 
     /// Writes until the outbox is empty, the socket full or it is the turn of others.
-    fn write(&mut self, outbox: &Mutex<Outbox>) -> Result<Written, LinkEnd> {
+    fn write(&mut self, outbox: &Mutex<Outbox>, burst: usize) -> Result<Written, LinkEnd> {
         let mut written = 0;
         loop {
             while self.connection.wants_write() {
@@ -307,7 +338,7 @@ impl Wire {
                     Err(error) => return Err(error.into()),
                 }
             }
-            if written >= BURST {
+            if written >= burst {
                 return Ok(Written::Burst);
             }
             self.plain.clear();
