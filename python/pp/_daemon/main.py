@@ -35,18 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start_log(options)
         daemon, told = _start(options)
     except (OptionError, PPError, OSError, ValueError) as error:
-        print(f"ppserver: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     try:
         with _PidFile(options.pid_file):
             print(told, flush=True)
             return _run(daemon, options)
     except OSError as error:
-        print(f"ppserver: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     finally:
         daemon.stop()
         _logging.stop()
+
+
+def _complain(error: Exception) -> None:
+    text = error.strerror if isinstance(error, OSError) and error.filename is None else None
+    print(f"ppserver: {text or error}", file=sys.stderr)
 
 
 def _start_log(options: Options) -> None:
@@ -85,6 +90,8 @@ def _membership(options: Options) -> tuple[bytes | None, str]:
     """The secret, and what proves that this node belongs to the cluster, in words."""
     if options.secret is not None or options.secret_file is not None:
         found, is_new = secret.find(options.secret, options.secret_file), False
+        if found is not None and options.secret is not None:
+            found = found._replace(source=options.source("secret"))
     elif options.certificates is not None:
         found, is_new = secret.find(), False
     else:
