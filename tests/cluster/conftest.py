@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,10 +12,15 @@ import pytest
 
 import pp
 from tests.cluster.nodes import SECRET, Node
+from tests.cluster.proxy import Proxy
+from tests.failures.clients import Client
+from tests.failures.ledger import Ledger
 from tests.support import MakeServer, eventually
 
 MakeNode = Callable[..., Node]
 MakeClient = Callable[..., pp.Server]
+MakeProgram = Callable[..., Client]
+MakeProxy = Callable[[Node], Proxy]
 
 
 @pytest.fixture
@@ -43,3 +49,39 @@ def make_client(make_server: MakeServer) -> MakeClient:
         return server
 
     return make
+
+
+@pytest.fixture
+def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
+    """Starts scripts, each as a program of its own that a test may kill. They find
+    `server_of(**options)`, which makes a server that uses the nodes only.
+    """
+    programs: list[Client] = []
+
+    def make(script: str, *nodes: Node, **options: Any) -> Client:
+        names = tuple(node.name for node in nodes)
+        prelude = (
+            "from tests.cluster.jobs import slowly, where\n"
+            "def server_of(ncpus=0, **options):\n"
+            f"    return pp.Server(ncpus, {names!r}, secret={SECRET!r}, **options)\n"
+        )
+        folder = tmp_path / f"program{len(programs)}"
+        programs.append(Client(prelude + textwrap.dedent(script), folder, **options))
+        return programs[-1]
+
+    yield make
+    for program in programs:
+        program.clear_up()
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[MakeProxy]:
+    """Puts something between clients and a node."""
+    with ExitStack() as proxies:
+        yield lambda node: proxies.enter_context(Proxy(node.host, node.port))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A book that all processes of the test can write to."""
+    return Ledger(str(tmp_path / "ledger"))

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,11 @@ class Node:
         workers: how many.
         secret: the secret of its cluster; None for what it finds by itself.
         port: the port; 0 for any that is free.
+        host: the address that it listens on.
         python: the interpreter.
+        prefix: the beginning of the command that starts it in other surroundings. It must
+            become the node in the end, not start it.
+        env: variables for its environment.
     """
 
     def __init__(
@@ -41,17 +46,20 @@ class Node:
         port: int = 0,
         host: str = "127.0.0.1",
         python: str = sys.executable,
+        prefix: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / f"node-{len(list(directory.iterdir()))}.log"
         words = ["-i", host, "-p", str(port), "-w", str(workers), *flags]
         # Another interpreter has no `pp` of its own.
-        environment = {**os.environ, "PYTHONPATH": str(Path(pp.__file__).parent.parent)}
+        path = str(Path(pp.__file__).parent.parent)
+        environment = {**os.environ, "PYTHONPATH": path, **(env or {})}
         if secret is not None:
             environment["PP_SECRET"] = secret
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [python, "-m", "pp._daemon", *words],
+                [*prefix, python, "-m", "pp._daemon", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -85,6 +93,14 @@ class Node:
     def await_log(self, text: str) -> None:
         """Waits until it has said so."""
         eventually(lambda: text in self.log(), f"the node says {text!r}: {self.log()}")
+
+    def freeze(self) -> None:
+        """Stops the daemon alone: its workers go on, and its connections stay."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def terminate(self) -> None:
         """Asks it to end."""

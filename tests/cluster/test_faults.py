@@ -1,0 +1,470 @@
+"""Whatever dies, freezes or fills up: each job ends once, rightly, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from itertools import cycle
+
+import pytest
+
+import pp
+from tests import jobs
+from tests.cluster.conftest import MakeClient, MakeNode, MakeProgram, MakeProxy
+from tests.cluster.jobs import hold, kill_node, noted, size, slowly, where, zeros
+from tests.cluster.nodes import SECRET, Node
+from tests.failures.ledger import Ledger
+from tests.failures.support import is_alive
+from tests.support import MakeServer, caught_from, eventually
+
+pytestmark = [
+    pytest.mark.timeout(90),
+    pytest.mark.skipif(sys.platform != "linux", reason="stops, kills and looks into /proc"),
+]
+
+
+class Tally:
+    """Counts how often each job has ended, as its callback sees it."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[object] = Counter()
+
+    def __call__(self, value: object) -> None:
+        self.ends[value] += 1
+
+
+def assert_usable(node: Node, make_client: MakeClient) -> None:
+    """Somebody else can still run jobs on the node, on all of its workers."""
+    with make_client(node) as other:
+        assert [job() for job in [other.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
+
+
+# Nodes that die
+
+
+def test_a_node_that_is_killed_loses_nothing(make_node: MakeNode, make_client: MakeClient) -> None:
+    doomed, staying = make_node(workers=2), make_node(workers=1)
+    server = make_client(doomed, staying)
+    tally = Tally()
+    submitted = [server.submit(slowly, (i,), callback=tally) for i in range(300)]
+    submitted[60]()
+    doomed.kill()
+    assert [job() for job in submitted] == list(range(300))
+    server.wait()
+    assert tally.ends == Counter(range(300))
+    eventually(lambda: server.get_active_nodes() == {"local": 0, staying.name: 1})
+
+
+def test_jobs_of_the_only_node_wait_for_it_to_come_back(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    node = make_node(workers=1)
+    server = make_client(node)
+    running = server.submit(noted, (ledger, "first", 1.0))
+    waiting = [server.submit(slowly, (i,)) for i in range(20)]
+    ledger.await_words("first")
+    node.kill()
+    make_node(workers=1, port=node.port)
+    assert running() == "first"
+    assert [job() for job in waiting] == list(range(20))
+
+
+@pytest.mark.parametrize("frozen_for_good", [False, True])
+def test_a_frozen_node_is_given_up_and_used_again(
+    frozen_for_good: bool, make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    frozen, other = make_node("--name", "frozen", workers=2), make_node(workers=1)
+    server = make_client(frozen, other, node_timeout=1)
+    tally = Tally()
+    submitted = [server.submit(noted, (ledger, str(i), 0.02), callback=tally) for i in range(100)]
+    submitted[10]()
+    frozen.freeze()
+    assert [job() for job in submitted] == [str(i) for i in range(100)]
+    assert server.get_active_nodes() == {"local": 0, other.name: 1}
+    if frozen_for_good:
+        return
+    frozen.thaw()
+    eventually(lambda: frozen.name in server.get_active_nodes(), "it is used again")
+    eventually(lambda: server.submit(where)()[0] == "frozen", "it runs jobs again")
+    # What it has done before it was given up must not be told twice.
+    server.wait()
+    assert [count for word, count in tally.ends.items() if word is not None] == [1] * 100
+
+
+def test_a_flapping_node_with_ever_other_numbers_of_workers(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    node = make_node(workers=2)
+    port = node.port
+    # Whoever is lost that often is not to be blamed here.
+    server = make_client(node, max_node_losses=1_000)
+    tally = Tally()
+    submitted = [server.submit(slowly, (i, 0.02), callback=tally) for i in range(400)]
+    for number, workers in zip(range(20, 120, 20), cycle((3, 1, 4)), strict=False):
+        submitted[number]()
+        node.kill()
+        node = make_node(workers=workers, port=port)
+        eventually(
+            lambda: server.get_active_nodes().get(node.name) == workers,  # noqa: B023
+            f"{workers} workers: {server.get_active_nodes()}",
+        )
+    assert [job() for job in submitted] == list(range(400))
+    server.wait()
+    assert tally.ends == Counter(range(400))
+
+
+def test_a_job_that_takes_nodes_down_fails_alone(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    node = make_node(workers=2)
+    server = make_client(node, max_node_losses=3)
+    before = [server.submit(slowly, (i, 0.05)) for i in range(30)]
+    killer = server.submit(kill_node, (ledger,))
+    after = [server.submit(slowly, (i, 0.05)) for i in range(30)]
+    for _ in range(3):
+        node.process.wait(30)
+        node = make_node(workers=2, port=node.port)
+    error = caught_from(killer)
+    assert isinstance(error, pp.NodeLost)
+    assert (error.losses, error.node) == (3, node.name)
+    assert [job() for job in before + after] == [*range(30), *range(30)]
+    assert len(set(ledger.after("kills "))) == 3
+    assert node.process.poll() is None
+
+
+# Gateways
+
+
+def test_a_gateway_is_killed_and_comes_back(make_node: MakeNode, make_client: MakeClient) -> None:
+    behind = make_node("--name", "behind", workers=2)
+    flags = ("--name", "gate", "--ppservers", behind.name)
+    gateway, direct = make_node(*flags, workers=1), make_node(workers=1)
+    server = make_client(gateway, direct)
+    eventually(lambda: server.get_active_nodes()[gateway.name] == 3, "all of it is there")
+    tally = Tally()
+    submitted = [server.submit(slowly, (i, 0.02), callback=tally) for i in range(200)]
+    submitted[40]()
+    gateway.kill()
+    assert [job() for job in submitted] == list(range(200))
+    server.wait()
+    assert tally.ends == Counter(range(200))
+    behind.await_log("client left")
+    make_node(*flags, workers=1, port=gateway.port)
+    eventually(lambda: server.get_active_nodes().get(gateway.name) == 3, "it is back")
+    names = {job()[0] for job in [server.submit(_where_slowly) for _ in range(40)]}
+    assert {"gate", "behind"} <= names
+
+
+def test_a_node_behind_a_gateway_is_killed(make_node: MakeNode, make_client: MakeClient) -> None:
+    doomed, staying = make_node(workers=2), make_node(workers=1)
+    gateway = make_node("--ppservers", f"{doomed.name},{staying.name}", workers=1)
+    server = make_client(gateway)
+    eventually(lambda: server.get_active_nodes()[gateway.name] == 4, "all of it is there")
+    submitted = [server.submit(slowly, (i, 0.02)) for i in range(200)]
+    submitted[40]()
+    doomed.kill()
+    assert [job() for job in submitted] == list(range(200))
+    eventually(lambda: server.get_active_nodes()[gateway.name] == 2, "it tells of the loss")
+
+
+def _where_slowly() -> tuple[str | None, int]:
+    import os
+    import time
+
+    time.sleep(0.05)
+    return os.environ.get("PP_NODE"), os.getpid()
+
+
+# Clients
+
+
+@pytest.mark.parametrize("kind", ["child_in_session", "daemon", "deep", "deaf"])
+def test_the_jobs_of_a_killed_client_end_with_all_that_they_started(
+    kind: str, make_node: MakeNode, make_program: MakeProgram, make_client: MakeClient
+) -> None:
+    node = make_node(workers=2)
+    client = make_program(
+        f"""
+        server = server_of()
+        server.submit(trees.plant_and_stay, (ledger, {kind!r}))
+        server.submit(jobs.spin, (ledger,))
+        queued = [server.submit(jobs.noted, (ledger, "queued")) for _ in range(100)]
+        server.wait()
+        """,
+        node,
+    )
+    client.await_one("planted")
+    pids = {int(pid) for pid in [client.await_one("holds "), *client.ledger.after("child ")]}
+    client.signal(signal.SIGKILL)
+    eventually(lambda: not any(map(is_alive, pids)), f"{pids} are killed")
+    node.await_log("client left")
+    assert_usable(node, make_client)
+    assert client.ledger.count("queued") == 0
+
+
+def test_a_client_that_was_stopped_for_long_ends_well(
+    make_node: MakeNode, make_program: MakeProgram
+) -> None:
+    node = make_node(workers=2)
+    # A single loss that is charged to a job would end it.
+    client = make_program(
+        """
+        server = server_of(node_timeout=1, max_node_losses=1)
+        submitted = [server.submit(slowly, (i, 0.02)) for i in range(100)]
+        submitted[10]()
+        ledger.note("some")
+        assert [job() for job in submitted] == list(range(100))
+        ledger.note("all")
+        """,
+        node,
+    )
+    client.await_one("some")
+    client.signal(signal.SIGSTOP)
+    node.await_log("client left")
+    client.signal(signal.SIGCONT)
+    assert client.ends() == 0, client.said()
+    assert client.ledger.count("all") == 1
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(
+    make_node: MakeNode, make_program: MakeProgram, make_client: MakeClient
+) -> None:
+    node = make_node(workers=2)
+    client = make_program(
+        """
+        from tests.cluster.jobs import zeros
+        server = server_of(node_timeout=60)
+        submitted = [server.submit(zeros, (4_000_000,)) for _ in range(100)]
+        submitted[0]()
+        ledger.note("some")
+        assert [len(job()) for job in submitted] == [4_000_000] * 100
+        """,
+        node,
+    )
+    client.await_one("some")
+    client.signal(signal.SIGSTOP)
+    server = make_client(node)
+    large = [server.submit(zeros, (3_000_000,)) for _ in range(20)]
+    small = [server.submit(slowly, (i,)) for i in range(100)]
+    assert [job() for job in small] == list(range(100))
+    assert [len(job()) for job in large] == [3_000_000] * 20
+    client.signal(signal.SIGCONT)
+    assert client.ends() == 0, client.said()
+
+
+def test_a_forked_child_keeps_no_connection_open(
+    make_node: MakeNode, make_program: MakeProgram, make_client: MakeClient
+) -> None:
+    node = make_node(workers=1)
+    # Nobody is taken for dead because of silence here.
+    client = make_program(
+        f"""
+        server = server_of(node_timeout=3600)
+        assert server.submit(jobs.echo, (1,))() == 1
+        if os.fork() == 0:
+            import psutil
+            places = [one.raddr.port for one in psutil.Process().net_connections() if one.raddr]
+            ledger.note(f"child {{os.getpid()}}")
+            ledger.note(f"open {{places.count({node.port})}}")
+            signal.pause()
+        server.submit(jobs.hold_asleep, (ledger,))()
+        """,
+        node,
+    )
+    child = int(client.await_one("child "))
+    try:
+        assert client.await_one("open ") == "0"
+        running = int(client.await_one("holds "))
+        client.signal(signal.SIGKILL)
+        node.await_log("client left")
+        eventually(lambda: not is_alive(running), "its job is killed")
+        assert is_alive(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+    assert_usable(node, make_client)
+
+
+# Ends in good order
+
+
+def test_destroy_ends_jobs_on_nodes(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    node = make_node(workers=1)
+    server = make_client(node)
+    submitted = [server.submit(hold, (ledger,)) for _ in range(3)]
+    running = int(ledger.await_one("holds "))
+    server.destroy()
+    for job in submitted:
+        assert isinstance(caught_from(job), pp.DestroyedServerError)
+    eventually(lambda: not is_alive(running), "the running job is killed")
+    assert_usable(node, make_client)
+    assert len(ledger.after("holds ")) == 1
+
+
+def test_the_end_of_a_program_ends_its_jobs_on_nodes(
+    make_node: MakeNode, make_program: MakeProgram, make_client: MakeClient
+) -> None:
+    node = make_node(workers=1)
+    client = make_program(
+        """
+        server = server_of()
+        server.submit(trees.plant_and_stay, (ledger, "child_in_session"))
+        waiting = [server.submit(jobs.noted, (ledger, "queued")) for _ in range(10)]
+        ledger.await_words("planted")
+        """,
+        node,
+    )
+    assert client.ends() == 0, client.said()
+    assert client.err() == ""
+    planted = int(client.await_one("child "))
+    eventually(lambda: not is_alive(planted), "what the job has started is killed")
+    assert_usable(node, make_client)
+    assert client.ledger.count("queued") == 0
+
+
+def test_a_drained_node_lets_a_running_job_end(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    node = make_node("--name", "going", "--drain-timeout", "60", workers=1)
+    server = make_client(node, max_node_losses=1)
+    running = server.submit(hold, (ledger,))
+    waiting = server.submit(where)
+    ledger.await_one("holds ")
+    node.terminate()
+    node.await_log("running jobs have 60 s")
+    other = make_node("--name", "other", workers=1)
+    late = make_client(other)
+    assert late.submit(where)()[0] == "other"
+    ledger.note("go")
+    assert running()[0] == "going"
+    assert node.wait() == 0
+    again = make_node("--name", "again", workers=1, port=node.port)
+    assert waiting()[0] == "again"
+    assert again.process.poll() is None
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["deadline", "second-signal"])
+def test_what_a_node_cannot_finish_runs_elsewhere(
+    twice: bool, make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    timeout = "60" if twice else "0.3"
+    going = make_node("--name", "going", "--drain-timeout", timeout, workers=1)
+    # Nobody is to be blamed for it.
+    server = make_client(going, max_node_losses=1)
+    running = server.submit(hold, (ledger,))
+    pid = int(ledger.await_one("holds "))
+    going.terminate()
+    if twice:
+        going.await_log("running jobs have")
+        going.terminate()
+        assert going.wait() == 1
+    else:
+        assert going.wait() == 0
+    eventually(lambda: not is_alive(pid), "the job is killed there")
+    make_node("--name", "next", workers=1, port=going.port)
+    ledger.note("go")
+    assert running()[0] == "next"
+    assert len(ledger.after("holds ")) == 2
+
+
+def test_nobody_joins_a_node_that_drains(
+    make_node: MakeNode, make_client: MakeClient, make_server: MakeServer, ledger: Ledger
+) -> None:
+    node = make_node("--drain-timeout", "60", workers=1)
+    running = make_client(node).submit(hold, (ledger,))
+    ledger.await_one("holds ")
+    node.terminate()
+    node.await_log("running jobs have")
+    late = make_server(0, (node.name,), secret=SECRET)
+    waiting = late.submit(jobs.echo, (1,))
+    assert running.finished is False
+    ledger.note("go")
+    running()
+    assert node.wait() == 0
+    assert late.get_active_nodes() == {"local": 0}
+    make_node(workers=1, port=node.port)
+    assert waiting() == 1
+
+
+# What is large, and what is full
+
+
+def test_small_jobs_pass_what_is_large(
+    make_node: MakeNode, make_proxy: MakeProxy, make_server: MakeServer
+) -> None:
+    proxy = make_proxy(make_node(workers=2))
+    server = make_server(0, (proxy.name,), secret=SECRET, node_timeout=60)
+    assert server.submit(slowly, (0,))() == 0
+    proxy.hold()
+    large = server.submit(size, (bytes(300_000_000),))
+    for number in range(25):
+        # As much as may lie in the buffers of the system; 250 MB in all.
+        small = server.submit(slowly, (number,))
+        proxy.allow(10_000_000)
+        assert small() == number
+    assert not large.finished
+    proxy.allow(None)
+    assert large() == 300_000_000
+
+
+@pytest.mark.parametrize("limit", [0, 1_000_000])
+def test_nodes_without_much_shared_memory(
+    limit: int, make_node: MakeNode, make_client: MakeClient
+) -> None:
+    server = make_client(make_node("--shared-memory", str(limit)))
+    _check_large(server)
+
+
+def test_a_node_whose_shared_memory_is_full(
+    make_node: MakeNode, make_client: MakeClient, full_shared_memory: list[str]
+) -> None:
+    node = make_node(prefix=full_shared_memory)
+    _check_large(make_client(node))
+    assert_usable(node, make_client)
+
+
+def test_a_client_without_shared_memory(make_node: MakeNode, make_client: MakeClient) -> None:
+    _check_large(make_client(make_node(), shared_memory=0))
+
+
+def _check_large(server: pp.Server) -> None:
+    content = os.urandom(5_000_000)
+    for _ in range(3):
+        submitted = [server.submit(jobs.echo, (content,)) for _ in range(8)]
+        assert all(job() == content for job in submitted)
+    ref = server.put(content)
+    assert {job() for job in [server.submit(size, (ref,)) for _ in range(20)]} == {5_000_000}
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    # /dev/full is a disk without room.
+    shell = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
+    node = make_node(prefix=shell)
+    server = make_client(node)
+    assert [job() for job in [server.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
+    server.destroy()
+    assert_usable(node, make_client)
+    node.terminate()
+    assert node.wait() == 0
+
+
+@pytest.fixture
+def full_shared_memory() -> list[str]:
+    """The beginning of a command that runs with a /dev/shm of its own, which has next to
+    no room. Skips the test where the system does not allow that.
+    """
+    import subprocess
+
+    own = 'mount -t tmpfs -o size=64k none /dev/shm && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", own, "sh"]
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = getattr(error, "stderr", b"").decode().strip() or error
+        pytest.skip(f"needs a mount namespace: {why}")
+    return prefix
