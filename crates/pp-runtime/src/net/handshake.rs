@@ -14,71 +14,19 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::identity::{Identity, is_offer};
-use super::link::{Link, LinkEnd};
+use super::link::Link;
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::HandshakeError;
 
 /// Settings of a client may have so many bytes.
 const SETTINGS_MAX: u64 = 64 << 20;
 
 /// Major, minor and micro version of a Python.
 pub type PythonVersion = (u8, u8, u8);
-
-/// Why two servers do not come together.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HandshakeError {
-    /// The network says no.
-    #[error("{0}")]
-    Network(#[from] io::Error),
-    /// The other side has another secret, or none.
-    #[error(
-        "the other side has another secret, or certificate; give both sides the same \
-         (`pp secret show` prints the one that is used here)"
-    )]
-    Stranger,
-    /// The other side does not speak TLS, or not as it should.
-    #[error("the other side does not speak TLS as a ppserver does: {0}")]
-    Tls(rustls::Error),
-    /// The other side does not speak our protocol.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// The other side says why it will not.
-    #[error("it refuses: {0}")]
-    Refused(String),
-    /// The other side says something else than it should.
-    #[error("the other side said {0} where a greeting should be")]
-    Unexpected(&'static str),
-    /// The connection ended right after.
-    #[error(transparent)]
-    Ended(#[from] LinkEnd),
-    /// The other side took too long.
-    #[error("the other side did not complete the handshake in {0:?}")]
-    TooSlow(Duration),
-}
-
-impl HandshakeError {
-    /// From what TLS says while it shakes hands.
-    fn of_tls(error: io::Error) -> Self {
-        use rustls::{AlertDescription as Alert, CertificateError, Error};
-
-        let Some(tls) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Error>())
-        else {
-            return Self::Network(error);
-        };
-        match tls {
-            Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
-            | Error::AlertReceived(
-                Alert::AccessDenied
-                | Alert::BadCertificate
-                | Alert::CertificateRequired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-                | Alert::DecryptError,
-            ) => Self::Stranger,
-            other => Self::Tls(other.clone()),
-        }
-    }
-}
 
 /// What a server that wants to have jobs run says of itself.
 #[derive(Debug, Clone)]
@@ -183,7 +131,7 @@ async fn connect_tls(
     // Nobody is believed by name, so none is said.
     let nobody = ServerName::try_from("pp.invalid").map_err(io::Error::other)?;
     let connecting = TlsConnector::from(config).connect(nobody, stream);
-    connecting.await.map_err(HandshakeError::of_tls)
+    Ok(connecting.await?)
 }
 
 /// Greets a node, and hears who it is; how long the answer took.
@@ -193,9 +141,13 @@ async fn call(
     settings: &[u8],
 ) -> Result<(Host, Duration), HandshakeError> {
     let asked = Instant::now();
-    say_greeting(tls, caller, settings).await?;
-    let host = expect_host(tls).await?;
-    Ok((host, asked.elapsed()))
+    let said = say_greeting(tls, caller, settings).await;
+    match (said, expect_host(tls).await) {
+        (Ok(()), host) => Ok((host?, asked.elapsed())),
+        // Who refuses closes the connection, but has said why before.
+        (Err(error), Ok(_) | Err(HandshakeError::Network(_))) => Err(error),
+        (Err(_), Err(refusal)) => Err(refusal),
+    }
 }
 
 async fn say_greeting(
@@ -288,10 +240,7 @@ pub(crate) async fn admit(
 ) -> Result<Arrival, HandshakeError> {
     stream.set_nodelay(true)?;
     let acceptor = TlsAcceptor::from(identity.server());
-    let mut tls = acceptor
-        .accept(stream)
-        .await
-        .map_err(HandshakeError::of_tls)?;
+    let mut tls = acceptor.accept(stream).await?;
     if is_offer(tls.get_ref().1) {
         let host = expect_host(&mut tls).await?;
         return Ok(Arrival::Node(Box::new(Offered { tls, host })));

@@ -361,3 +361,6 @@ fn decrypt(connection: &mut Connection, into: &mut Vec<u8>) -> Result<(), LinkEn
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

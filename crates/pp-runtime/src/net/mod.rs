@@ -8,6 +8,8 @@ mod identity;
 mod link;
 mod outbox;
 mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
 pub(crate) use handshake::{

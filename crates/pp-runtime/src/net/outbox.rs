@@ -121,7 +121,7 @@ impl Outbox {
 
     /// Whether nothing waits.
     #[cfg(test)]
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.lanes.is_empty()
     }
 }
