@@ -2,7 +2,7 @@
 //! little, waits for a short time, and cannot keep others out.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -161,24 +161,35 @@ impl Door {
 }
 
 impl Waiting {
-    /// Ends one of the handshakes of the address that has most of them.
+    /// Ends one of the handshakes of the network that has most of them: any, so that whoever
+    /// comes has a chance, however many come, and nobody can settle down here.
     fn turn_one_away(&mut self) {
-        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        for (address, _) in self.tasks.values() {
-            *counts.entry(*address).or_default() += 1;
+        let mut crowds: HashMap<IpAddr, Vec<u64>> = HashMap::new();
+        for (&number, (address, _)) in &self.tasks {
+            crowds.entry(network(*address)).or_default().push(number);
         }
-        let crowd = counts.into_iter().max_by_key(|&(_, count)| count);
-        let Some((crowd, _)) = crowd else {
+        let Some(crowd) = crowds.into_values().max_by_key(Vec::len) else {
             return;
         };
-        // Maps are in no order, so this is any of them.
-        let victim = self
-            .tasks
-            .iter()
-            .find(|(_, (address, _))| *address == crowd)
-            .map(|(&number, _)| number);
-        if let Some((_, task)) = victim.and_then(|number| self.tasks.remove(&number)) {
+        // Without randomness from the system it is the first.
+        let chance = getrandom::u32().map_or(0, |chance| chance as usize % crowd.len());
+        let victim = crowd.get(chance);
+        if let Some((_, task)) = victim.and_then(|number| self.tasks.remove(number)) {
             task.abort();
         }
     }
 }
+
+/// What counts as one: with IPv6, whoever has a network has all of its addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
