@@ -368,6 +368,10 @@ impl Rooms {
             .all
             .lock()
             .insert(number, Arc::clone(&session));
+        if *self.closing.borrow() {
+            // It was at the door already; those who were told to go did not include it.
+            session.engine.announce_leaving();
+        }
         let _ = self.changed.send(());
         if let Ok(why) = parted.await {
             tracing::info!(client = name, %peer, reason = %why, "client left");
@@ -413,3 +417,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
