@@ -149,6 +149,18 @@ impl Arriving {
         dropped
     }
 
+    /// Forgets a segment, of which no more comes.
+    pub(super) fn forget(&mut self, segment: u64) {
+        self.open.remove(&segment);
+        self.take(segment);
+    }
+
+    /// Whether nothing is here, for tests.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.whole.is_empty()
+    }
+
     /// Takes out a segment that is whole.
     pub(super) fn take(&mut self, segment: u64) -> Option<Part> {
         let whole = self.whole.remove(&segment)?;

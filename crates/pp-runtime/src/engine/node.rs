@@ -237,6 +237,8 @@ impl Node {
     /// Lets the node forget the contents that nobody refers to any more.
     pub(super) fn drop_contents(&mut self) -> Result<(), EncodeError> {
         for segment in self.contents.take_gone() {
+            // What has not gone out would come after the message, and stay for ever.
+            self.link.outbox.lock().withdraw(Stream::Segment(segment));
             self.say(&ToExecutor::Drop { segment })?;
         }
         Ok(())

@@ -317,9 +317,7 @@ impl Uplink {
                 }
             }
             ToExecutor::Use { job, segment } => self.used.entry(job).or_default().push(segment),
-            ToExecutor::Drop { segment } => {
-                self.arriving.take(segment);
-            }
+            ToExecutor::Drop { segment } => self.arriving.forget(segment),
             ToExecutor::Forget { function } => {
                 self.assembler.discard(Stream::Function(function));
                 self.functions.remove(&function);
@@ -497,3 +495,6 @@ impl Uplink {
 fn protocol(error: impl Into<ProtocolError>) -> Parting {
     Parting::Protocol(error.into())
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -24,8 +24,10 @@ fn idle_node() -> Daemon {
         },
         restart: false,
         shared_memory: Some(0),
+        cache: None,
         discovery: None,
         behind: Vec::new(),
+        dial: Vec::new(),
         weights: vec![("heavy".into(), 3)],
     };
     Daemon::start(config).unwrap()

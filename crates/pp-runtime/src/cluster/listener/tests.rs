@@ -8,6 +8,16 @@ use super::*;
 use crate::net::reach;
 use crate::net::testing::{caller, drive, host, identity, listener};
 
+fn door(admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>) -> Arc<Door> {
+    Door::new(
+        identity('a'),
+        host(),
+        admitted,
+        Arc::new(|_| Ok(())),
+        Parking::new(),
+    )
+}
+
 impl Waiting {
     /// Somebody comes from `address` and waits.
     fn come(&mut self, address: &str) -> u64 {
@@ -69,7 +79,7 @@ fn a_crowd_at_the_door_keeps_nobody_out() {
     drive(async {
         let (listener, address) = listener().await;
         let (sender, mut admitted) = mpsc::unbounded_channel();
-        let door = Door::new(identity('a'), host(), sender, |_| Ok(()));
+        let door = door(sender);
         let keeping = tokio::spawn(Arc::clone(&door).keep(listener));
         let mut crowd = Vec::new();
         for _ in 0..2 * HANDSHAKES_MAX {
@@ -101,7 +111,7 @@ fn a_crowd_at_the_door_keeps_nobody_out() {
 fn strangers_are_told_of_but_not_for_ever() {
     drive(async {
         let (sender, _admitted) = mpsc::unbounded_channel();
-        let door = Door::new(identity('a'), host(), sender, |_| Ok(()));
+        let door = door(sender);
         let peer = "10.0.0.1:7".parse().unwrap();
         for _ in 0..LINES + 15 {
             door.tell(peer, &HandshakeError::Stranger);

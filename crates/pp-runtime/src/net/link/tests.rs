@@ -196,7 +196,7 @@ fn what_was_said_before_the_end_is_heard() {
 fn who_is_gone_without_a_word_has_closed() {
     let (one, two) = drive(ends());
     drop(one);
-    let mut other = End::new(Arc::clone(&two.link));
+    let other = End::new(Arc::clone(&two.link));
     let deadline = Instant::now() + LONG;
     while two.link.ended().is_none() {
         assert!(Instant::now() < deadline);
