@@ -35,6 +35,7 @@ class Node:
         prefix: the beginning of the command that starts it in other surroundings. It must
             become the node in the end, not start it.
         env: variables for its environment.
+        bare: whether it gets no flags but `flags`.
     """
 
     def __init__(
@@ -48,10 +49,11 @@ class Node:
         python: str = sys.executable,
         prefix: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        bare: bool = False,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / f"node-{len(list(directory.iterdir()))}.log"
-        words = ["-i", host, "-p", str(port), "-w", str(workers), *flags]
+        words = [] if bare else ["-i", host, "-p", str(port), "-w", str(workers)]
         # Another interpreter has no `pp` of its own.
         path = str(Path(pp.__file__).parent.parent)
         environment = {**os.environ, "PYTHONPATH": path, **(env or {})}
@@ -59,7 +61,7 @@ class Node:
             environment["PP_SECRET"] = secret
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*prefix, python, "-m", "pp._daemon", *words],
+                [*prefix, python, "-m", "pp._daemon", *words, *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -522,14 +522,15 @@ def test_who_does_not_know_the_secret_gets_no_answer(make_node: MakeNode, free_p
             asking.sendto(nonce * 5, place)
         good = bytes(16)
 
-        def answered() -> list[beacons.Beacon]:
+        found: list[beacons.Beacon] = []
+
+        def is_answered() -> bool:
             asking.sendto(beacons.question(good).seal(key), place)
             with suppress(TimeoutError):
-                return [beacons.opened(asking.recvfrom(2048)[0])]
-            return []
+                found.append(beacons.opened(asking.recvfrom(2048)[0]))
+            return bool(found)
 
-        found: list[beacons.Beacon] = []
-        eventually(lambda: found.extend(answered()) or found, "it answers who knows the secret")
+        eventually(is_answered, "it answers who knows the secret")
     # In the order in which they were asked: had a forged one been answered, it would come first.
     assert found[0].nonce == good
     assert found[0].port == node.port

@@ -28,16 +28,30 @@ class Secret(NamedTuple):
 
 
 def default_path() -> Path:
-    """The file of the user's secret, whether or not there is one."""
+    """The file of the user's secret, whether or not there is one.
+
+    Raises:
+        AuthenticationError: this user has no home.
+    """
+    try:
+        return _directory() / "parallel-python" / "secret"
+    except RuntimeError:
+        raise AuthenticationError(
+            "this user has no home directory in which a secret could be: set HOME, or say by "
+            "PP_SECRET_FILE where it is"
+        ) from None
+
+
+def _directory() -> Path:
+    """Where this user's settings are."""
     if sys.platform == "win32":
         base = os.environ.get("APPDATA")
-        directory = Path(base) if base else Path.home() / "AppData" / "Roaming"
-    elif sys.platform == "darwin":
-        directory = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME")
-        directory = Path(base) if base else Path.home() / ".config"
-    return directory / "parallel-python" / "secret"
+        return Path(base) if base else Path.home() / "AppData" / "Roaming"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    # What is no absolute path does not count, as its specification says.
+    return Path(base) if base.startswith("/") else Path.home() / ".config"
 
 
 def find(secret: str | None = None, file: str | os.PathLike[str] | None = None) -> Secret | None:
@@ -61,9 +75,14 @@ def find(secret: str | None = None, file: str | os.PathLike[str] | None = None) 
     if path:
         return _read(Path(path), f"the file {path}, named by PP_SECRET_FILE")
     default = default_path()
-    if default.exists():
-        return _read(default, f"the file {default}")
-    return None
+    try:
+        default.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        # Reading it tells what is wrong.
+        pass
+    return _read(default, f"the file {default}")
 
 
 def find_or_make() -> tuple[Secret, bool]:

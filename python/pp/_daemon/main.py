@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         with _PidFile(options.pid_file):
-            print(told, flush=True)
+            _say(told)
             return _run(daemon, options)
-    except OSError as error:
+    except (OptionError, OSError) as error:
         _complain(error)
         return 2
     finally:
@@ -67,7 +67,7 @@ def _start(options: Options) -> tuple[_core.Daemon, str]:
     workers = _processes.usable_cpus() if options.workers is None else options.workers
     name = options.name or membership.host_name()
     daemon = _core.Daemon(
-        [(_address(host), options.port) for host in options.interface],
+        [(_address(host, options), options.port) for host in options.interface],
         _processes.command(),
         [*_processes.environment(workers), (_processes.NODE, name)],
         name=name,
@@ -104,7 +104,7 @@ def _membership(options: Options) -> tuple[bytes | None, str]:
     return found.value, f"secret from {found.source}{made}"
 
 
-def _address(host: str) -> str:
+def _address(host: str, options: Options) -> str:
     """An address to listen on, as numbers."""
     try:
         return str(ipaddress.ip_address(host))
@@ -113,7 +113,10 @@ def _address(host: str) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise OptionError(f"interface {host!r} is no address of this machine: {error}") from None
+        source = options.source("interface")
+        raise OptionError(
+            f"interface ({source}): {host!r} is no address of this machine: {error}"
+        ) from None
     return str(found[0][4][0])
 
 
@@ -142,6 +145,14 @@ def _greeting(daemon: _core.Daemon, name: str, workers: int, source: str, option
     return "\n".join(lines)
 
 
+def _say(text: str) -> None:
+    """Prints; a reader who has gone, or a full disk, is no reason to end."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _logger.warning("cannot write to standard output: %s", error)
+
+
 def _run(daemon: _core.Daemon, options: Options) -> int:
     """Minds signals until the end."""
     commands: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -154,7 +165,7 @@ def _run(daemon: _core.Daemon, options: Options) -> int:
         except queue.Empty:
             command = "look"
         if command == "statistics":
-            print(statistics(daemon.sessions()), flush=True)
+            _say(statistics(daemon.sessions()))
         elif command == "gone":
             return 0
         elif command == "end":
@@ -203,8 +214,12 @@ class _PidFile:
         self._path = None if path is None else Path(path)
 
     def __enter__(self) -> None:
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             self._path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        except OSError as error:
+            raise OptionError(f"pid_file: {self._path} cannot be written: {error}") from None
 
     def __exit__(self, *_: object) -> None:
         if self._path is not None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import logging
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pp._core import expand_node
 from pp._version import version
+
+_WHOLE = re.compile("-?[0-9]{1,20}")
 
 
 class OptionError(Exception):
@@ -48,9 +53,31 @@ def _flag(text: str) -> bool:
     return values[text.strip().lower()]
 
 
+def _secret(text: str) -> str:
+    if not text.strip():
+        raise ValueError("should not be empty")
+    return text
+
+
+def _format(text: str) -> str:
+    try:
+        # As whoever writes the log finds it.
+        logging.Formatter(text).format(logging.makeLogRecord({}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"cannot be used by Python's logging: {error}") from None
+    return text
+
+
+def _nodes(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    for name in names:
+        expand_node(name)
+    return names
+
+
 def _number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.strip().lstrip("-").isdigit():
+        if not _WHOLE.fullmatch(text.strip()):
             raise ValueError("should be a whole number")
         value = int(text)
         if not least <= value <= most:
@@ -109,7 +136,7 @@ _SETTINGS = (
         "secret",
         "s",
         "general",
-        str,
+        _secret,
         None,
         "the secret of the cluster. Others on this machine can see it: a file or "
         "PP_SECRET is better",
@@ -158,7 +185,7 @@ _SETTINGS = (
         "format",
         "f",
         "general",
-        str,
+        _format,
         "%(asctime)s %(levelname)s %(name)s: %(message)s",
         "how lines of the log look, as for Python's logging",
         "FORMAT",
@@ -270,7 +297,7 @@ _SETTINGS = (
         "ppservers",
         None,
         "network",
-        _names,
+        _nodes,
         (),
         "nodes behind this one: they work for its clients as if they were part of it",
         "NODE,...",
@@ -279,7 +306,7 @@ _SETTINGS = (
         "dial",
         None,
         "network",
-        _names,
+        _nodes,
         (),
         "gateways to offer this node to, from behind a firewall",
         "NODE,...",
@@ -320,9 +347,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
     flags = vars(_parser().parse_args(arguments))
     path = flags.pop("config") or environment.get("PPSERVER_CONFIG")
     file = _read_file(Path(path)) if path else {}
-    values, sources = {}, {}
+    values, sources, ranks = {}, {}, {}
     for setting in _SETTINGS:
-        text, source = _find(setting, flags, environment, file, path)
+        text, source, ranks[setting.name] = _find(setting, flags, environment, file, path)
         sources[setting.name] = source
         if text is None:
             values[setting.name] = setting.default
@@ -332,6 +359,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
         except ValueError as error:
             shown = "" if setting.name == "secret" else f" is {text!r}, and"
             raise OptionError(f"{setting.name} ({source}){shown} {error}") from None
+    # Each says where the secret is: what is said in the stronger place counts.
+    if ranks["secret"] > ranks["secret_file"]:
+        values["secret"] = None
     return Options(values, sources)
 
 
@@ -341,16 +371,17 @@ def _find(
     environment: Mapping[str, str],
     file: Mapping[tuple[str, str], str],
     path: str | None,
-) -> tuple[str | None, str]:
+) -> tuple[str | None, str, int]:
+    """The text of a setting, where it comes from in words, and how far down that is."""
     if flags[setting.name] is not None:
-        return str(flags[setting.name]), "a flag"
+        return str(flags[setting.name]), "a flag", 0
     variable = f"PPSERVER_{setting.name.upper()}"
     if variable in environment:
-        return environment[variable], f"the environment variable {variable}"
+        return environment[variable], f"the environment variable {variable}", 1
     place = (setting.section, setting.name)
     if place in file:
-        return file[place], f"the file {path}"
-    return None, "the default"
+        return file[place], f"the file {path}", 2
+    return None, "the default", 3
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -395,7 +426,11 @@ def _read_file(path: Path) -> dict[tuple[str, str], str]:
     known = {(setting.section, setting.name) for setting in _SETTINGS}
     found = {}
     for section, settings in sections.items():
-        for name, value in settings.items() if isinstance(settings, dict) else ():
+        if not isinstance(settings, dict):
+            raise OptionError(
+                f"the file {path} sets {section}, which means nothing outside of a section"
+            )
+        for name, value in settings.items():
             place = (section, name.replace("-", "_"))
             if place not in known:
                 raise OptionError(f"the file {path} sets [{section}] {name}, which means nothing")
