@@ -14,10 +14,9 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::minding::{Minder, Place};
+use super::minding::{Minder, Place, Spot};
 use super::names::Pattern;
 use crate::net::{Beacon, Key, Nonce, PACKET_LEN, random_id};
-use crate::sync::Mutex;
 
 /// The groups that nodes listen to: one for the networks of an organization (RFC 2365), one
 /// for a link.
@@ -169,15 +168,15 @@ fn join_groups(
 /// A node that has answered.
 struct Found {
     heard: Instant,
-    /// The addresses that it has answered from.
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    /// Where it has answered from.
+    spot: Arc<Spot>,
     task: AbortHandle,
 }
 
 impl Found {
     fn heard_at(&mut self, address: SocketAddr) {
         self.heard = Instant::now();
-        let mut addresses = self.addresses.lock();
+        let mut addresses = self.spot.addresses.lock();
         if !addresses.contains(&address) {
             addresses.push(address);
             // Addresses of one link only are the last to try.
@@ -303,26 +302,85 @@ impl Finder {
         if let Some(known) = found.get_mut(&node) {
             return known.heard_at(address);
         }
+        if let Some(mut known) = take_at(found, address) {
+            // It was started again. Where it was before, it is dialed already.
+            known.heard_at(address);
+            found.insert(node, known);
+            return;
+        }
         tracing::info!(node = %address, "node found");
-        let addresses = Arc::new(Mutex::new(vec![address]));
-        let place = Place::Known(Arc::clone(&addresses));
+        let spot = Spot::new(address);
+        let place = Place::Known(Arc::clone(&spot));
         let minding = Arc::clone(&self.minder).mind_place(address.to_string().into(), place);
         let found_now = Found {
             heard: Instant::now(),
-            addresses,
+            spot,
             task: tasks.spawn(minding),
         };
         found.insert(node, found_now);
     }
 }
 
-/// Stops to mind nodes that have not answered for long. What is connected stays so.
+/// Takes out the node that was known at an address.
+fn take_at(found: &mut HashMap<NodeId, Found>, address: SocketAddr) -> Option<Found> {
+    let mut all = found.iter();
+    let is_there = |node: &Found| node.spot.addresses.lock().contains(&address);
+    let id = all.find(|(_, node)| is_there(node)).map(|(&id, _)| id)?;
+    found.remove(&id)
+}
+
+/// Stops to mind nodes that have not answered for long, and are not connected.
 fn forget(found: &mut HashMap<NodeId, Found>) {
     found.retain(|_, node| {
-        let stays = node.heard.elapsed() < FORGET && !node.task.is_finished();
+        let is_there = node.spot.is_used() || node.heard.elapsed() < FORGET;
+        let stays = is_there && !node.task.is_finished();
         if !stays {
             node.task.abort();
         }
         stays
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::drive;
+
+    fn found_long_ago(address: &str) -> Found {
+        Found {
+            heard: Instant::now().checked_sub(2 * FORGET).unwrap(),
+            spot: Spot::new(address.parse().unwrap()),
+            task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
+        }
+    }
+
+    #[test]
+    fn who_does_not_answer_is_forgotten_unless_connected() {
+        drive(async {
+            let mut found = HashMap::from([
+                ([1; 16], found_long_ago("10.0.0.1:7")),
+                ([2; 16], found_long_ago("10.0.0.2:7")),
+            ]);
+            found[&[2; 16]].spot.note_use(true);
+            forget(&mut found);
+            assert_eq!(found.keys().collect::<Vec<_>>(), [&[2; 16]]);
+            found[&[2; 16]].spot.note_use(false);
+            forget(&mut found);
+            assert!(found.is_empty());
+        });
+    }
+
+    #[test]
+    fn who_is_started_again_is_known_by_its_addresses() {
+        drive(async {
+            let mut found = HashMap::from([([1; 16], found_long_ago("10.0.0.1:7"))]);
+            let other = "[fe80::1]:7".parse().unwrap();
+            let old = found.get_mut(&[1; 16]).unwrap();
+            old.heard_at(other);
+            assert!(take_at(&mut found, "10.0.0.1:8".parse().unwrap()).is_none());
+            let known = take_at(&mut found, other).unwrap();
+            assert_eq!(known.spot.addresses.lock().len(), 2);
+            assert!(found.is_empty());
+        });
+    }
 }

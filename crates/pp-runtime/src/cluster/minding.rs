@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pp_proto::NodeId;
@@ -59,9 +60,34 @@ pub(super) enum Place {
         port: u16,
     },
     /// At one of these addresses; there may come to be more.
-    Known(Arc<Mutex<Vec<SocketAddr>>>),
+    Known(Arc<Spot>),
     /// It dials, and waits there.
     Offered(Arc<Parking>, NodeId),
+}
+
+/// Addresses of one node.
+#[derive(Debug)]
+pub(super) struct Spot {
+    pub(super) addresses: Mutex<Vec<SocketAddr>>,
+    is_used: AtomicBool,
+}
+
+impl Spot {
+    pub(super) fn new(address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            addresses: Mutex::new(vec![address]),
+            is_used: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the node is connected.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_use(&self, is_used: bool) {
+        self.is_used.store(is_used, Ordering::Relaxed);
+    }
 }
 
 /// Why there is no connection to a node.
@@ -152,7 +178,7 @@ impl Minder {
                     for &address in &found {
                         minded.entry(address).or_insert_with(|| {
                             let name: Arc<str> = address.to_string().into();
-                            let place = Place::Known(Arc::new(Mutex::new(vec![address])));
+                            let place = Place::Known(Spot::new(address));
                             tasks.spawn(Arc::clone(&self).mind_place(name, place))
                         });
                     }
@@ -184,7 +210,9 @@ impl Minder {
                     Ok(parted) => {
                         told.clear();
                         let born = Instant::now();
+                        place.note_use(true);
                         let why = parted.await.unwrap_or(Parting::Destroyed);
+                        place.note_use(false);
                         if matches!(why, Parting::Destroyed) {
                             return;
                         }
@@ -236,8 +264,15 @@ impl Place {
                 let found = tokio::net::lookup_host((host.as_str(), *port)).await?;
                 Ok(found.collect())
             }
-            Self::Known(addresses) => Ok(addresses.lock().clone()),
+            Self::Known(spot) => Ok(spot.addresses.lock().clone()),
             Self::Offered(..) => Ok(Vec::new()),
+        }
+    }
+
+    /// The node has been connected, or is not any more.
+    fn note_use(&self, is_used: bool) {
+        if let Self::Known(spot) = self {
+            spot.note_use(is_used);
         }
     }
 
