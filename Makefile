@@ -44,6 +44,14 @@ BENCH_PYTHON := $(subst $(VENV),$(BENCH_VENV),$(VENV_PYTHON))
 CLASSIC_PYTHON := $(subst $(VENV),$(CLASSIC_VENV),$(VENV_PYTHON))
 BENCH_ARGS ?=
 
+# Fuzzing: which targets, for how long each, and what of libFuzzer's other options.
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(CURDIR)/.tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz$(EXE)
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+# An input that takes so long, or asks for so much memory at once, is a finding.
+FUZZ_ARGS ?= -timeout=10 -malloc_limit_mb=256 -len_control=20 -verbosity=0 -print_final_stats=1
+
 rwildcard = $(foreach entry,$(wildcard $(1)/*),$(call rwildcard,$(entry),$(2)) $(filter $(2),$(entry)))
 RUST_SOURCES := Cargo.toml Cargo.lock $(call rwildcard,crates,%.rs %.toml)
 
@@ -54,7 +62,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick format clean distclean
+.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick fuzz-quick format clean distclean
 
 help:
 	@echo "make demo         build, and run the demo: real work on all cores beside the plain loop"
@@ -68,6 +76,7 @@ help:
 	@echo "make wheel        an abi3 wheel, into dist/"
 	@echo "make bench        this project beside its peers, in 40 minutes, into docs/benchmarks/"
 	@echo "make bench-quick  beside the standard library only, in two minutes, on the terminal"
+	@echo "make fuzz-quick   each fuzz target for a minute; FUZZ_SECONDS and FUZZ_TARGETS change that"
 	@echo "make format       rustfmt and ruff, in place"
 	@echo "make clean        removes what was built; distclean also the environments"
 	@echo ""
@@ -117,6 +126,15 @@ bench: build $(BENCH_VENV)/.installed $(CLASSIC_VENV)/.installed
 bench-quick: build $(VENV)/.dev-installed
 	"$(VENV_PYTHON)" -m benches.suite --quick $(BENCH_ARGS)
 
+# What the fuzz targets are built with is unstable, but the same in every compiler of a version.
+fuzz-quick: $(CARGO_FUZZ)
+	RUSTC_BOOTSTRAP=1 "$(CARGO_FUZZ)" build
+	set -e; for target in $(FUZZ_TARGETS); do \
+	  echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+	  RUSTC_BOOTSTRAP=1 "$(CARGO_FUZZ)" run "$$target" -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_ARGS); \
+	done
+	@echo "make fuzz-quick: nothing was found."
+
 format: $(VENV)/.dev-installed
 	$(CARGO) fmt --all
 	"$(BIN)/ruff$(EXE)" check --fix .
@@ -157,3 +175,6 @@ $(CLASSIC_VENV)/.installed: requirements/bench-classic.txt requirements/bench.tx
 	$(PYTHON) -m venv --clear "$(CLASSIC_VENV)"
 	"$(CLASSIC_PYTHON)" -m pip install --quiet --disable-pip-version-check -r requirements/bench-classic.txt
 	@"$(CLASSIC_PYTHON)" -c "open('$@', 'w').close()"
+
+$(CARGO_FUZZ):
+	$(CARGO) install --quiet --locked --root .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) --version $(CARGO_FUZZ_VERSION) cargo-fuzz

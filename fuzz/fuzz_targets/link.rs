@@ -52,6 +52,8 @@ fn as_executor(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolE
         | ToExecutor::Shutdown
         | ToExecutor::Segment { .. }
         | ToExecutor::Use { .. }
+        | ToExecutor::Introduce { .. }
+        | ToExecutor::Cancel { .. }
         | ToExecutor::Grant { .. }
         | ToExecutor::Refuse { .. } => {}
     }
@@ -73,7 +75,11 @@ fn as_parent(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolErr
         }
         FromExecutor::More { stream, bytes } => drop(assembler.more(stream, bytes)?),
         FromExecutor::Recalled { job, .. } => drop(assembler.ignore(Stream::Job(job))),
+        FromExecutor::Carry { segment, body } => begin(assembler, Stream::Segment(segment), body)?,
         FromExecutor::Ready { .. }
+        | FromExecutor::Introduce { .. }
+        | FromExecutor::Capacity { .. }
+        | FromExecutor::Leaving
         | FromExecutor::Credit { .. }
         | FromExecutor::Pong { .. }
         | FromExecutor::Want { .. }

@@ -9,6 +9,9 @@ mod channel;
 mod cluster;
 mod engine;
 pub mod fork;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod net;
 mod process;
 mod segments;

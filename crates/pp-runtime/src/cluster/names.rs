@@ -1,12 +1,18 @@
 //! How users name nodes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The port that a ppserver listens on if nobody says otherwise.
 pub const DEFAULT_PORT: u16 = 60_000;
 
 /// The most nodes that one range may stand for: more is a slip of the pen.
 const RANGE_MAX: usize = 65_536;
+
+/// The most bytes of an entry: a long list of numbers fits, a file taken for a name does not.
+const ENTRY_MAX: usize = 4_096;
+
+/// The most bytes of one name: as long as a name of DNS may be.
+const HOST_MAX: usize = 255;
 
 /// What one entry of a list of nodes stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +92,7 @@ impl Target {
         match self {
             Self::Host { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Self::Host { host, port } => format!("{host}:{port}"),
+            Self::Each { host, port } if host.contains(':') => format!("dns:[{host}]:{port}"),
             Self::Each { host, port } => format!("dns:{host}:{port}"),
             Self::Found { pattern, port } => {
                 let text = pattern
@@ -132,6 +139,14 @@ pub enum NameError {
         /// All of it.
         name: String,
     },
+    /// No name is as long.
+    #[error("a name of a node that begins with {start:?} is too long: {max} bytes are the most")]
+    TooLong {
+        /// How it begins.
+        start: String,
+        /// How long it may be.
+        max: usize,
+    },
     /// An asterisk is where it means nothing.
     #[error(
         "{name:?} names no nodes: an asterisk stands for a number of an address of IPv4, \
@@ -161,6 +176,7 @@ pub fn parse(name: &str) -> Result<Vec<Target>, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
+    check_length(text, ENTRY_MAX)?;
     if let Some(host) = text.strip_prefix("dns:") {
         let (host, port) = split_port(name, host)?;
         check_host(name, host)?;
@@ -186,12 +202,12 @@ pub fn parse(name: &str) -> Result<Vec<Target>, NameError> {
 
 /// Takes the port off, where there is one.
 fn split_port<'a>(name: &str, text: &'a str) -> Result<(&'a str, u16), NameError> {
-    if text.parse::<std::net::Ipv6Addr>().is_ok() {
+    if is_ipv6(text) {
         return Ok((text, DEFAULT_PORT));
     }
     if let Some(rest) = text.strip_prefix('[')
         && let Some((host, rest)) = rest.split_once(']')
-        && host.contains(':')
+        && is_ipv6(host)
     {
         return match rest.strip_prefix(':') {
             Some(port) => Ok((host, parse_port(name, port)?)),
@@ -202,14 +218,16 @@ fn split_port<'a>(name: &str, text: &'a str) -> Result<(&'a str, u16), NameError
             }),
         };
     }
-    // An address of IPv6 with a zone, as in fe80::1%eth0.
-    if text.matches(':').count() > 1 {
-        return Ok((text, DEFAULT_PORT));
-    }
-    match text.rsplit_once(':') {
+    match text.split_once(':') {
         Some((host, port)) => Ok((host, parse_port(name, port)?)),
         None => Ok((text, DEFAULT_PORT)),
     }
+}
+
+/// Whether it is an address of IPv6, perhaps with a zone, as in `fe80::1%eth0`.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "none"));
+    !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok()
 }
 
 fn parse_port(name: &str, port: &str) -> Result<u16, NameError> {
@@ -220,10 +238,21 @@ fn parse_port(name: &str, port: &str) -> Result<u16, NameError> {
     })
 }
 
+fn check_length(text: &str, max: usize) -> Result<(), NameError> {
+    if text.len() <= max {
+        return Ok(());
+    }
+    Err(NameError::TooLong {
+        start: text.chars().take(20).collect(),
+        max,
+    })
+}
+
 fn check_host(name: &str, host: &str) -> Result<(), NameError> {
     if host.is_empty() {
         return Err(NameError::Empty);
     }
+    check_length(host, HOST_MAX)?;
     let is_allowed = |c: char| c.is_alphanumeric() || "-._:%".contains(c);
     match host.chars().find(|&c| !is_allowed(c)) {
         None => Ok(()),
@@ -245,6 +274,9 @@ fn expand(name: &str, host: &str) -> Result<Vec<String>, NameError> {
     };
     let (range, after) = rest.split_once(']').ok_or_else(|| fault(rest))?;
     let ends = expand(name, after)?;
+    for end in &ends {
+        check_length(end, HOST_MAX)?;
+    }
     let mut all = Vec::new();
     for part in range.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -291,6 +323,8 @@ mod tests {
         assert_eq!(names("[fe80::1%eth0]"), ["[fe80::1%eth0]:60000"]);
         assert_eq!(names("fe80::1%eth0"), ["[fe80::1%eth0]:60000"]);
         assert_eq!(names("dns:workers.example:9"), ["dns:workers.example:9"]);
+        assert_eq!(names("dns:::1"), ["dns:[::1]:60000"]);
+        assert_eq!(names("dns:[::1]:7"), ["dns:[::1]:7"]);
     }
 
     #[test]
@@ -326,7 +360,9 @@ mod tests {
         for text in ["", " ", "dns:", ":60000"] {
             assert!(fault(text).contains("empty"), "{text}");
         }
-        for text in ["n:0", "n:65536", "n:x", "[::1]x", "n:"] {
+        for text in [
+            "n:0", "n:65536", "n:x", "[::1]x", "n:", "n:1:2", "[a:b:c]", "fe80::1%",
+        ] {
             assert!(fault(text).contains("port"), "{text}: {}", fault(text));
         }
         for text in ["n[1-", "n[3-1]", "n[a-b]", "n[]"] {
@@ -335,6 +371,12 @@ mod tests {
         assert!(fault("n[1-70000]").contains("more than"));
         assert!(fault("n[1-60000][1-60000]").contains("more than"));
         assert!(fault("n*").contains("asterisk") && fault("1.2.*").contains("asterisk"));
+        // Found by fuzzing: each made a name, of any length, or a panic.
+        let zeros = format!("n[{}1]", "0".repeat(70_000));
+        let long = format!("n{}", "[1]".repeat(300));
+        for text in [zeros, long, "n".repeat(256)] {
+            assert!(fault(&text).contains("too long"), "{}", text.len());
+        }
         assert!(fault("a b").contains("' '"));
         assert!(fault("n]").contains("']'"));
     }

@@ -3,9 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pp_proto::{AssembleError, Payload, Stream};
+use pp_proto::{AssembleError, Assembler, AssemblerLimits, Payload, Stream};
 
 use crate::segments::{Carried, Filling, Part, Pool};
+
+/// The most payloads under way on a link, of each kind: all jobs that a node may hold can
+/// have a large argument or result, and a link that is slow has begun with all of them.
+pub(super) const STREAMS_MAX: usize = 1 << 20;
+
+/// What puts together the payloads that come over a link.
+pub(super) fn assembler() -> Assembler {
+    Assembler::new(AssemblerLimits {
+        streams: STREAMS_MAX,
+        ..AssemblerLimits::default()
+    })
+}
 
 /// Segments by the names that the other side has given them.
 #[derive(Debug)]
@@ -62,6 +74,10 @@ impl Arriving {
         let stream = Stream::Segment(segment);
         if self.open.contains_key(&segment) {
             return Err(AssembleError::AlreadyBegun { stream });
+        }
+        if self.open.len() >= STREAMS_MAX {
+            let max = STREAMS_MAX;
+            return Err(AssembleError::TooManyStreams { stream, max });
         }
         let size = payload.size();
         let into = match self.pool.fill(size) {

@@ -12,6 +12,8 @@ mod contents;
 mod effects;
 mod events;
 mod functions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod groups;
 mod guard;
 mod inbox;

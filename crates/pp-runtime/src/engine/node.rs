@@ -12,7 +12,7 @@ use pp_proto::{
 };
 use tokio::sync::oneshot;
 
-use super::arriving::Arriving;
+use super::arriving::{self, Arriving};
 use super::contents::Contents;
 use super::nodes::NodeView;
 use super::pulse::Pulse;
@@ -124,7 +124,7 @@ impl Node {
             dirty: false,
             has_said: false,
             decoder: FrameDecoder::new(limits::FRAME_MAX),
-            assembler: Assembler::default(),
+            assembler: arriving::assembler(),
             arriving: Arriving::new(pool),
             partial: HashMap::new(),
             placed: HashMap::new(),
@@ -336,6 +336,9 @@ impl Node {
                 Ok(None)
             }
             FromExecutor::Place { job, segment } => {
+                if self.placed.len() >= arriving::STREAMS_MAX {
+                    return Err(Parting::Unexpected("segment of a result"));
+                }
                 let placed = self.placed.entry(JobId::from_u64(job)).or_default();
                 placed.push(segment);
                 Ok(None)

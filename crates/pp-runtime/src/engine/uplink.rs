@@ -12,7 +12,7 @@ use pp_proto::{
 };
 use tokio::sync::oneshot;
 
-use super::arriving::Arriving;
+use super::arriving::{self, Arriving};
 use super::functions::Function;
 use super::node::Parting;
 use super::outcome::Outcome;
@@ -25,7 +25,7 @@ use crate::segments::{Part, Pool};
 /// The most jobs that the parent may have here for each that runs: what the scheduler
 /// sends ahead at the most, here and on the way.
 const CREDIT_PER_SLOT: u32 = 2_048;
-/// And the most in all.
+/// And the most in all. No parent that keeps to its credit ever has more.
 const CREDIT_MAX: u32 = 1 << 20;
 
 /// What the parent wants.
@@ -89,8 +89,8 @@ pub(crate) struct Uplink {
     arriving: Arriving,
     functions: HashMap<u64, Arc<Function>>,
     incomplete: HashMap<u64, Incomplete>,
-    /// Segments that the job uses which comes next.
-    used: HashMap<u64, Vec<u64>>,
+    /// The job that comes next, and the segments that it uses.
+    used: Option<(u64, Vec<u64>)>,
     next_segment: u64,
     inbox: Vec<u8>,
     /// The most bytes of segments that are kept for later jobs.
@@ -115,11 +115,11 @@ impl Uplink {
             dirty: false,
             service: Service::default(),
             decoder: FrameDecoder::new(limits::FRAME_MAX),
-            assembler: Assembler::default(),
+            assembler: arriving::assembler(),
             arriving: Arriving::new(pool),
             functions: HashMap::new(),
             incomplete: HashMap::new(),
-            used: HashMap::new(),
+            used: None,
             next_segment: 0,
             inbox: Vec::new(),
             cache,
@@ -316,7 +316,7 @@ impl Uplink {
                     self.retry(wishes, |job| job.parts.contains(&segment));
                 }
             }
-            ToExecutor::Use { job, segment } => self.used.entry(job).or_default().push(segment),
+            ToExecutor::Use { job, segment } => self.note_use(job, segment)?,
             ToExecutor::Drop { segment } => self.arriving.forget(segment),
             ToExecutor::Forget { function } => {
                 self.assembler.discard(Stream::Function(function));
@@ -340,10 +340,8 @@ impl Uplink {
     fn make_room(&mut self) -> Result<(), EncodeError> {
         let (incomplete, used) = (&self.incomplete, &self.used);
         let is_needed = |segment: u64| {
-            let mut lists = incomplete
-                .values()
-                .map(|job| &job.parts)
-                .chain(used.values());
+            let used = used.iter().map(|(_, parts)| parts);
+            let mut lists = incomplete.values().map(|job| &job.parts).chain(used);
             lists.any(|parts| parts.contains(&segment))
         };
         for segment in self.arriving.make_room(self.cache, is_needed) {
@@ -361,6 +359,16 @@ impl Uplink {
         self.assembler.begin(stream, body).map_err(protocol)
     }
 
+    /// The job that comes next uses a segment.
+    fn note_use(&mut self, job: u64, segment: u64) -> Result<(), Parting> {
+        let (next, segments) = self.used.get_or_insert_with(|| (job, Vec::new()));
+        if *next != job || segments.len() >= arriving::STREAMS_MAX {
+            return Err(Parting::Unexpected("use of a segment"));
+        }
+        segments.push(segment);
+        Ok(())
+    }
+
     fn job(
         &mut self,
         job: u64,
@@ -371,11 +379,18 @@ impl Uplink {
         if self.service.holds(job) || self.incomplete.contains_key(&job) {
             return Err(Parting::Unexpected("second job of the same number"));
         }
+        if self.service.len() + self.incomplete.len() >= CREDIT_MAX as usize {
+            return Err(Parting::Unexpected("job beyond what was granted"));
+        }
+        let parts = match self.used.take() {
+            Some((next, parts)) if next == job => parts,
+            Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
+            None => Vec::new(),
+        };
         let args = match args.whole() {
             Some(whole) => Some(Blob::from(whole)),
             None => self.begin(Stream::Job(job), args)?.map(Blob::from),
         };
-        let parts = self.used.remove(&job).unwrap_or_default();
         let incomplete = Incomplete {
             function,
             args,

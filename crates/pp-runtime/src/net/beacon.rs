@@ -85,7 +85,7 @@ impl Beacon {
 
 /// The MAC of some bytes, yet to be finished. A key is filled up with zeros to a block of the
 /// hash, as HMAC does by itself (RFC 2104).
-fn mac(key: &Key, bytes: &[u8]) -> Hmac<Sha256> {
+pub(super) fn mac(key: &Key, bytes: &[u8]) -> Hmac<Sha256> {
     let mut block = Zeroizing::new([0; 64]);
     let (filled, _) = block.split_at_mut(key.len());
     filled.copy_from_slice(&key[..]);

@@ -11,6 +11,8 @@ use pp_proto::{
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream as ToServer;
+use tokio_rustls::server::TlsStream as ToClient;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::identity::{Identity, is_offer};
@@ -94,7 +96,7 @@ pub(crate) async fn reach(
 /// A node that has dialed and waits to be used.
 #[derive(Debug)]
 pub(crate) struct Offered {
-    tls: tokio_rustls::server::TlsStream<TcpStream>,
+    tls: ToClient<TcpStream>,
     pub(crate) host: Host,
 }
 
@@ -126,8 +128,16 @@ impl Offered {
 async fn connect_tls(
     stream: TcpStream,
     config: Arc<rustls::ClientConfig>,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, HandshakeError> {
+) -> Result<ToServer<TcpStream>, HandshakeError> {
     stream.set_nodelay(true)?;
+    begin_tls(stream, config).await
+}
+
+/// Shakes hands as the one who dials.
+pub(super) async fn begin_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: Arc<rustls::ClientConfig>,
+) -> Result<ToServer<S>, HandshakeError> {
     // Nobody is believed by name, so none is said.
     let nobody = ServerName::try_from("pp.invalid").map_err(io::Error::other)?;
     let connecting = TlsConnector::from(config).connect(nobody, stream);
@@ -135,7 +145,7 @@ async fn connect_tls(
 }
 
 /// Greets a node, and hears who it is; how long the answer took.
-async fn call(
+pub(super) async fn call(
     tls: &mut (impl AsyncRead + AsyncWrite + Unpin),
     caller: &Caller,
     settings: &[u8],
@@ -161,7 +171,9 @@ async fn say_greeting(
     Ok(to.flush().await?)
 }
 
-async fn expect_host(from: &mut (impl AsyncRead + Unpin)) -> Result<Host, HandshakeError> {
+pub(super) async fn expect_host(
+    from: &mut (impl AsyncRead + Unpin),
+) -> Result<Host, HandshakeError> {
     let python = expect_hello(from).await?;
     let body = frame(from, limits::HANDSHAKE_MAX).await?;
     match FromExecutor::decode(&body).map_err(ProtocolError::from)? {
@@ -239,8 +251,7 @@ pub(crate) async fn admit(
     check: impl Fn(&Caller) -> Result<(), String>,
 ) -> Result<Arrival, HandshakeError> {
     stream.set_nodelay(true)?;
-    let acceptor = TlsAcceptor::from(identity.server());
-    let mut tls = acceptor.accept(stream).await?;
+    let mut tls = accept_tls(stream, identity.server()).await?;
     if is_offer(tls.get_ref().1) {
         let host = expect_host(&mut tls).await?;
         return Ok(Arrival::Node(Box::new(Offered { tls, host })));
@@ -253,6 +264,15 @@ pub(crate) async fn admit(
         caller,
         settings,
     })))
+}
+
+/// Shakes hands as the one who is dialed.
+pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: Arc<rustls::ServerConfig>,
+) -> Result<ToClient<S>, HandshakeError> {
+    let accepting = TlsAcceptor::from(config).accept(stream);
+    Ok(accepting.await?)
 }
 
 /// Offers this node to who is at the other end of `stream`, and waits until it is used. To
@@ -288,7 +308,7 @@ pub(crate) async fn offer(
 }
 
 /// Hears who calls, and answers.
-async fn hear(
+pub(super) async fn hear(
     tls: &mut (impl AsyncRead + AsyncWrite + Unpin),
     host: &Host,
     check: impl Fn(&Caller) -> Result<(), String>,

@@ -3,6 +3,8 @@
 use pp_proto::NodeId;
 
 mod beacon;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod handshake;
 mod identity;
 mod link;

@@ -1,0 +1,4 @@
+//! What the fuzz targets share.
+
+pub mod meter;
+pub mod said;
