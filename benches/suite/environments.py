@@ -14,7 +14,7 @@ from benches.suite import contestants
 ROOT = Path(__file__).resolve().parents[2]
 
 # The classic's import name is ours, so that it needs an environment of its own.
-CLASSIC = "classic"
+CLASSIC = frozenset({"classic", "classic-node"})
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Environment:
 
 def of(contestant: str) -> Environment:
     """The environment of a contestant."""
-    if contestant == CLASSIC:
+    if contestant in CLASSIC:
         return Environment(classic_python(), ())
-    if contestant == contestants.OURS:
+    if contestant in contestants.OWN:
         return Environment(sys.executable, (str(ROOT / "python"),))
     return Environment(sys.executable, ())
 

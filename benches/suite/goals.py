@@ -47,7 +47,7 @@ def rows(results: Results) -> list[list[str]]:
 
 
 def _own(measure: str, figure: str) -> Reading:
-    return lambda results: results.median(measure, contestants.OURS, figure)
+    return lambda results: results.median(measure, measures.ALL[measure].own, figure)
 
 
 def _over(own: Reading, other: Reading) -> Reading:
@@ -147,4 +147,15 @@ GOALS = (
     Goal("first result", "at most", 0.1, "s", _own("start", "first")),
     Goal("`import pp`", "at most", 40, "ms", _own("start", "import")),
     Goal("growth of a job's cost, 1e3 to 1e6 queued", "at most", 15, "%", _growth),
+    *(
+        Goal(f"through one node: {what}", least, bound, unit, _own("cluster", figure))
+        for what, least, bound, unit, figure in (
+            ("no-op jobs/s, one by one", "at least", 400_000, "jobs/s", "single"),
+            ("round trip, p50", "at most", 60, "µs", "p50"),
+            ("efficiency, 1 ms jobs", "at least", 0.97, "", "spin 1"),
+            ("100 MB numpy array in", "at most", 100, "ms", "numpy 100 MB in"),
+            ("100 MB numpy array in and out", "at most", 200, "ms", "numpy 100 MB out"),
+            ("first result", "at most", 0.5, "s", "first"),
+        )
+    ),
 )

@@ -51,14 +51,15 @@ class Runner:
 
     def _measure(self, turn: int, measure: Measure) -> None:
         on_machine = measure.key == measures.LIMITS
-        for contestant in (contestants.MACHINE,) if on_machine else self._chosen:
-            own = contestant in {contestants.OURS, contestants.MACHINE}
+        chosen = [key for key in self._chosen if key in measure.contestants]
+        for contestant in (contestants.MACHINE,) if on_machine else chosen:
+            own = contestant in {measure.own, contestants.MACHINE}
             if turn >= measure.peer_rounds and not own:
                 continue
             start = time.monotonic()
             self._run_steps(measure, contestant)
             _say(
-                f"round {turn + 1}, {measure.key:10} {contestant:8} "
+                f"round {turn + 1}, {measure.key:10} {contestant:12} "
                 f"{time.monotonic() - start:5.1f} s  {self._summary(measure, contestant)}"
             )
 

@@ -39,7 +39,7 @@ def rows(results: Results, measure: Measure, table: Table) -> Rows:
             wording.outcome(outcomes[figure.key]) if figure.key in outcomes else "-"
             for figure in table.figures
         ]
-        if contestant == contestants.OURS:
+        if contestant == measure.own:
             title, cells = f"**{title}**", [f"**{cell}**" for cell in cells]
         found.append([title, *cells])
     return found + list(_comparisons(results, measure, table))
@@ -81,7 +81,7 @@ def best_peer(results: Results, measure: Measure, figure: Figure) -> tuple[str, 
     peers = [
         (value, key)
         for key, value in results.medians(measure.key, figure.key)
-        if key not in {contestants.OURS, contestants.MACHINE}
+        if key not in {measure.own, contestants.MACHINE}
     ]
     if not peers:
         return None
@@ -107,7 +107,7 @@ def _comparisons(results: Results, measure: Measure, table: Table) -> Iterator[l
 
 
 def _advantage(results: Results, measure: Measure, figure: Figure) -> str:
-    own = results.median(measure.key, contestants.OURS, figure.key)
+    own = results.median(measure.key, measure.own, figure.key)
     best = best_peer(results, measure, figure)
     if own is None or best is None or figure.better == "neither" or own <= 0 or best[1] <= 0:
         return ""
@@ -125,5 +125,5 @@ def _in_limits(
     results: Results, measure: Measure, table: Table, limits: list[float | None]
 ) -> Iterator[str]:
     for figure, limit in zip(table.figures, limits, strict=True):
-        own = results.median(measure.key, contestants.OURS, figure.key)
+        own = results.median(measure.key, measure.own, figure.key)
         yield wording.ratio(own / limit) if own is not None and limit else ""

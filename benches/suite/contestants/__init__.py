@@ -18,13 +18,21 @@ _PLACES = {
     "ppft": "classic:Ppft",
     "ray": "ray:Ray",
     "dask": "dask:Dask",
+    "pp-node": "nodes:OursByNode",
+    "scaler": "scaler:Scaler",
+    "classic-node": "nodes:ClassicByNode",
     "machine": "machine:Machine",
 }
 
 OURS = "pp"
 MACHINE = "machine"
 ALL = tuple(key for key in _PLACES if key != MACHINE)
-QUICK = ("pp", "pool", "futures")
+# What goes over the network, this project first, and who takes part in nothing else.
+OURS_BY_NODE = "pp-node"
+CLUSTER = (OURS_BY_NODE, "dask", "ray", "scaler", "classic-node")
+OWN = frozenset({OURS, OURS_BY_NODE})
+LOCAL = tuple(key for key in ALL if key not in {OURS_BY_NODE, "scaler", "classic-node"})
+QUICK = ("pp", "pool", "futures", OURS_BY_NODE)
 
 
 def load(key: str) -> type[Contestant]:

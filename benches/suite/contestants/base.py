@@ -25,7 +25,7 @@ class Contestant(ABC):
         title: its name in tables and plots.
         imports: the statement by which a program imports it.
         program: an expression for the first result: `{workers}` stands for their number,
-            `noop` for the job.
+            `noop` for the job; or what `joining` makes one of.
         version: a program that prints the version.
         note: how it is used where there is more than one way; for the report.
     """
@@ -75,6 +75,10 @@ class Contestant(ABC):
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """The results for all items, by the library's own map."""
         raise UnsupportedError("it has no map")
+
+    def joining(self) -> str:
+        """An expression for the first result in another program, which uses these workers."""
+        raise UnsupportedError("other programs cannot use its workers")
 
     def share(self, data: Any) -> Any:
         """Makes `data` known to all workers; what is returned is given to jobs instead."""

@@ -51,6 +51,9 @@ class Dask(Contestant):
     def share(self, data: Any) -> Any:
         return self._client.scatter(data, hash=False)
 
+    def joining(self) -> str:
+        return f"Client({self._cluster.scheduler_address!r}).submit(noop, 1).result()"
+
     def end(self) -> None:
         self._client.close()
         self._cluster.close()

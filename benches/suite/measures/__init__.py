@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benches.suite.measures import (
     arrays,
+    cluster,
     efficiency,
     footprint,
     frame,
@@ -36,6 +37,7 @@ ALL: dict[str, Measure] = {
         footprint.MEASURE,
         growth.MEASURE,
         workers.MEASURE,
+        cluster.MEASURE,
         idle.MEASURE,
         limits.MEASURE,
     )

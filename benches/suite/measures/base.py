@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from benches.suite import contestants
 from benches.suite.effort import Effort
 from benches.suite.stage import Stage
 
@@ -68,6 +69,7 @@ class Measure:
         steps: what measures them.
         peer_rounds: the others take part in no more rounds than this: heavy measures take long.
         patience: seconds after which a step is given up.
+        contestants: who takes part, this project first.
     """
 
     key: str
@@ -77,6 +79,12 @@ class Measure:
     steps: Callable[[Effort], list[Step]]
     peer_rounds: int = 99
     patience: float = 60.0
+    contestants: tuple[str, ...] = contestants.LOCAL
+
+    @property
+    def own(self) -> str:
+        """This project, in this measure."""
+        return self.contestants[0]
 
     def figures(self) -> dict[str, Figure]:
         """All figures, by their keys."""

@@ -33,12 +33,17 @@ print(time.perf_counter() - start)
 def first_result(stage: Stage) -> Figures:
     """From the start of the interpreter until a small program prints the result of a job."""
     expression = stage.kind.program.format(workers=stage.effort.workers)
-    program = _PROGRAM.format(imports=stage.kind.imports, expression=expression)
+    return {"first": first_result_of(stage.kind.imports, expression)}
+
+
+def first_result_of(imports: str, expression: str) -> float:
+    """Seconds until a program prints what this expression is, which is the result of a job."""
+    program = _PROGRAM.format(imports=imports, expression=expression)
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "first.py")
         with open(path, "w") as file:
             file.write(program)
-        return {"first": until_first_line([sys.executable, path])}
+        return until_first_line([sys.executable, path])
 
 
 def until_first_line(command: list[str]) -> float:
