@@ -1,0 +1,71 @@
+//! From the first event to the last.
+
+use crate::pulse::interval;
+use crate::simulation::Simulation;
+use crate::violation::Violation;
+
+/// How often everything is looked at: after so many events.
+const AUDIT: u64 = 64;
+
+impl Simulation {
+    /// Lets time pass until all jobs have ended, or `limit` nanoseconds have passed: then
+    /// that is wrong.
+    pub fn run(&mut self, limit: u64) -> Result<(), Violation> {
+        while self.world.book.open > 0 {
+            if self.world.now > limit || !self.step()? {
+                return Err(self.stuck());
+            }
+            self.audit_now_and_then()?;
+        }
+        Ok(())
+    }
+
+    /// Lets so many nanoseconds pass.
+    pub fn pass(&mut self, time: u64) -> Result<(), Violation> {
+        let until = self.world.now + time;
+        while self.next_is_before(until) {
+            self.step()?;
+            self.audit_now_and_then()?;
+        }
+        self.world.now = until;
+        Ok(())
+    }
+
+    /// After the last job: waits until the network must be quiet, and looks whether
+    /// anything is left.
+    pub fn rest(&mut self) -> Result<(), Violation> {
+        let patience = self.world.settings.patience;
+        let planned = self.faults.iter().map(|fault| fault.at).max().unwrap_or(0);
+        let frozen = self.world.hosts.iter().map(|host| host.frozen_until).max();
+        let last = planned
+            .max(frozen.unwrap_or(0))
+            .saturating_sub(self.world.now);
+        self.pass(last + 4 * (patience + 2 * interval(patience)) + 2_000_000_000)?;
+        self.check_quiet()
+    }
+
+    fn next_is_before(&self, until: u64) -> bool {
+        let next = self.world.queue.peek();
+        next.is_some_and(|(time, _)| time <= until)
+    }
+
+    fn audit_now_and_then(&mut self) -> Result<(), Violation> {
+        // What has been decided and not been carried out is in no table.
+        let is_due = self.world.settings.check_every == 1 && self.unsettled.is_none();
+        if is_due && self.world.counts.events.is_multiple_of(AUDIT) {
+            let now = self.world.now;
+            return self.audit().map_err(|wrong| wrong.at(&format!("at {now}")));
+        }
+        Ok(())
+    }
+
+    /// Keeps the last lines of what happens, from now on.
+    pub fn keep_trace(&mut self) {
+        self.world.trace.keep_lines();
+    }
+
+    /// The lines that were kept.
+    pub fn trace(&self) -> impl Iterator<Item = &str> {
+        self.world.trace.lines()
+    }
+}
