@@ -185,10 +185,9 @@ impl<J> Scheduler<J> {
                 holder.take_back(place);
                 self.end(job, Ending::Cancelled);
             }
-            (HeldState::Cancelling, false) if holder.is_node() => {
-                // It has ended in the regular way; that is being told.
-                holder.held.mark(place, HeldState::Withdrawn);
-            }
+            // Either it has ended in the regular way, and that is being told; or this is the
+            // answer to an earlier recall, and that to the cancel is still to come.
+            (HeldState::Cancelling, false) if holder.is_node() => return,
             (HeldState::Cancelling, false) => {
                 holder.held.remove(place);
                 self.end(job, Ending::Cancelled);

@@ -360,6 +360,27 @@ fn a_job_at_a_node_is_cancelled_there_and_the_node_lives() {
 }
 
 #[test]
+fn a_cancel_that_crosses_the_answer_to_a_recall_ends_the_job() {
+    let mut cluster = cluster();
+    let node = cluster.join(1, us(50));
+    cluster.measure(ms(1));
+    let job = cluster.submit(3)[1];
+    cluster.join(8, us(50));
+    let recalls = cluster.recalls();
+    assert!(recalls.contains(&(node, job)), "{recalls:?}");
+    // It has begun meanwhile; before that is heard, it is cancelled.
+    assert!(cluster.scheduler.cancel(job, cluster.now));
+    cluster.absorb();
+    for recalled in [false, true] {
+        let now = cluster.now;
+        cluster.scheduler.recall_answered(node, job, recalled, now);
+        cluster.absorb();
+    }
+    assert_eq!(cluster.endings(), [(job, Ending::Cancelled)]);
+    assert_eq!(cluster.scheduler.job(job).map(|job| job.state), None);
+}
+
+#[test]
 fn a_job_is_given_back_unless_it_has_begun() {
     let mut cluster = cluster();
     let node = cluster.join(1, us(50));
