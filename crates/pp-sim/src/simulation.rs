@@ -318,6 +318,7 @@ impl Simulation {
             let messages = inbox.drain(..);
             self.fallible(engine, |engine, world| {
                 for message in messages {
+                    world.trace.note(world.now, &(engine.id, message));
                     match to {
                         PARENT => engine.hear(executor, message, world)?,
                         _ => engine.obey(message, world)?,
