@@ -45,6 +45,12 @@ macro_rules! batches {
 batches! {
     first_batch: 0,
     second_batch: 1,
+    third_batch: 2,
+    fourth_batch: 3,
+    fifth_batch: 4,
+    sixth_batch: 5,
+    seventh_batch: 6,
+    eighth_batch: 7,
 }
 
 /// The scenario of `$PP_SIM_SEED`, with what has happened in it; else a few scenarios
