@@ -80,6 +80,9 @@ pub enum Effect<J> {
         data: J,
         /// Why it has ended.
         ending: Ending,
+        /// What it was charged with. Of a job that is given back to a parent, the parent
+        /// must hear; see [`Scheduler::job_charged`](crate::Scheduler::job_charged).
+        charges: Charges,
     },
 }
 
@@ -97,6 +100,22 @@ impl<J> Effect<J> {
             | Self::Forget { executor, .. } => Some(executor),
             Self::End { .. } => None,
         }
+    }
+}
+
+/// How often executors were gone that ran or held a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charges {
+    /// Workers that died while running it.
+    pub deaths: u32,
+    /// Nodes that were lost while holding it.
+    pub losses: u32,
+}
+
+impl Charges {
+    /// Whether there is nothing.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
     }
 }
 

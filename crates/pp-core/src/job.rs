@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::JobId;
+use crate::{Charges, JobId};
 
 /// The place of a job that no executor holds.
 pub(crate) const QUEUED: u32 = u32::MAX;
@@ -31,6 +31,16 @@ pub(crate) struct Job<J> {
     pub(crate) deaths: u16,
     /// Nodes that were lost while holding it.
     pub(crate) losses: u16,
+}
+
+impl<J> Job<J> {
+    /// What it was charged with.
+    pub(crate) fn charges(&self) -> Charges {
+        Charges {
+            deaths: self.deaths.into(),
+            losses: self.losses.into(),
+        }
+    }
 }
 
 /// All live jobs, by name.

@@ -51,6 +51,7 @@
 
 mod buckets;
 mod cancel;
+mod charges;
 mod config;
 mod effect;
 mod estimate;
@@ -76,7 +77,7 @@ mod time;
 mod view;
 
 pub use config::{BackoffConfig, Config, RecallConfig, WindowConfig};
-pub use effect::{Destroyed, Effect, Ending};
+pub use effect::{Charges, Destroyed, Effect, Ending};
 pub use executor::{ExecutorKind, ExecutorState};
 pub use ids::{ExecutorId, FunctionId, JobId};
 pub use invariants::InvariantViolation;

@@ -114,31 +114,20 @@ impl<J> Scheduler<J> {
         if matches!(
             held.state,
             HeldState::Cancelling | HeldState::Withdrawing | HeldState::Withdrawn
-        ) || held.state == HeldState::Returning && !is_charged
-        {
+        ) {
             self.end(held.job, Ending::Cancelled);
             return;
         }
-        match self.charge(gone, held.job, is_charged) {
-            Some(ending) => self.end(held.job, ending),
-            None => self.requeue(held.job),
-        }
-    }
-
-    /// Charges a job with the end of its executor; how it ends if that was once too often.
-    fn charge(&mut self, gone: &Executor, job: JobId, is_charged: bool) -> Option<Ending> {
-        let entry = self.jobs.get_mut(job)?;
-        let executor = gone.id;
-        if gone.is_node() {
-            entry.losses = entry.losses.saturating_add(u16::from(is_charged));
-            let losses = u32::from(entry.losses);
-            let is_over = losses >= self.config.max_node_losses.get();
-            is_over.then_some(Ending::NodeLost { losses, executor })
+        let (deaths, losses) = if gone.is_node() {
+            (0, u16::from(is_charged))
         } else {
-            entry.deaths = entry.deaths.saturating_add(u16::from(is_charged));
-            let deaths = u32::from(entry.deaths);
-            let is_over = deaths >= self.config.max_worker_deaths.get();
-            is_over.then_some(Ending::WorkerDied { deaths, executor })
+            (u16::from(is_charged), 0)
+        };
+        match self.charge(gone.id, held.job, (deaths, losses)) {
+            Some(ending) => self.end(held.job, ending),
+            // The parent has asked for it, and hears what it was charged with.
+            None if held.state == HeldState::Returning => self.end(held.job, Ending::Cancelled),
+            None => self.requeue(held.job),
         }
     }
 
@@ -259,8 +248,14 @@ impl<J> Scheduler<J> {
         self.suspects.clear();
         for (job, entry) in self.jobs.take_all() {
             self.functions.release(entry.function);
+            let charges = entry.charges();
             let (data, ending) = (entry.data, Ending::Destroyed);
-            self.effects.push_back(Effect::End { job, data, ending });
+            self.effects.push_back(Effect::End {
+                job,
+                data,
+                ending,
+                charges,
+            });
         }
     }
 

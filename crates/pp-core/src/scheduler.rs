@@ -260,8 +260,14 @@ impl<J> Scheduler<J> {
         if let Some(entry) = self.jobs.remove(job) {
             self.suspects.left(job);
             self.functions.release(entry.function);
+            let charges = entry.charges();
             let data = entry.data;
-            self.effects.push_back(Effect::End { job, data, ending });
+            self.effects.push_back(Effect::End {
+                job,
+                data,
+                ending,
+                charges,
+            });
         }
     }
 

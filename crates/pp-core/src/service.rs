@@ -38,6 +38,11 @@ impl Service {
         self.jobs.contains_key(&number)
     }
 
+    /// Whether the parent waits for an answer about this job.
+    pub fn is_asked(&self, number: u64) -> bool {
+        self.asked.contains(&number)
+    }
+
     /// The parent wants a job back unless it has begun. If it is not here any more, its end
     /// was told.
     pub fn recall<J>(&mut self, number: u64, scheduler: &mut Scheduler<J>, now: Time) {

@@ -127,6 +127,15 @@ pub enum FromExecutor<'a> {
     /// The node will go. It is to get no more jobs, and is to be asked for those that it
     /// has not begun.
     Leaving,
+    /// The job, which is given back next, was charged here.
+    Charge {
+        /// Which one.
+        job: u64,
+        /// How many workers died while running it.
+        deaths: u32,
+        /// How many nodes were lost while holding it.
+        losses: u32,
+    },
 }
 
 impl<'a> FromExecutor<'a> {
@@ -184,6 +193,7 @@ impl<'a> Message<'a> for FromExecutor<'a> {
         "Capacity",
         "Carry",
         "Leaving",
+        "Charge",
     ];
 
     #[inline]
@@ -204,6 +214,7 @@ impl<'a> Message<'a> for FromExecutor<'a> {
             Self::Capacity { .. } => 12,
             Self::Carry { .. } => 13,
             Self::Leaving => 14,
+            Self::Charge { .. } => 15,
         }
     }
 

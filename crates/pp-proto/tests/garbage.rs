@@ -152,7 +152,7 @@ fn an_unknown_message_is_named_by_its_number() {
     let error = FromExecutor::decode(&[0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("number 4294967295 from the executor") && text.contains("0 to 14"),
+        text.contains("number 4294967295 from the executor") && text.contains("0 to 15"),
         "{text}"
     );
 }

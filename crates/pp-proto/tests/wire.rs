@@ -167,6 +167,11 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
             body: Payload::new(1_000_000, b"abc").unwrap(),
         },
         FromExecutor::Leaving,
+        FromExecutor::Charge {
+            job: 2,
+            deaths: 1,
+            losses: 2,
+        },
     ]);
     messages
 }

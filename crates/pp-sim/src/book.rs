@@ -52,6 +52,8 @@ pub enum Outcome {
     NodeLost,
     /// No worker could be started.
     StartFailed,
+    /// Nobody was left to run it.
+    GivenUp,
     /// It was cancelled.
     Cancelled,
     /// Its client was destroyed.
@@ -64,6 +66,7 @@ impl From<Ending> for Outcome {
             Ending::WorkerDied { .. } => Self::WorkerDied,
             Ending::NodeLost { .. } => Self::NodeLost,
             Ending::StartFailed { .. } => Self::StartFailed,
+            Ending::GivenUp => Self::GivenUp,
             Ending::Cancelled => Self::Cancelled,
             Ending::Destroyed => Self::Destroyed,
         }

@@ -75,11 +75,14 @@ impl Simulation {
             return Ok(());
         };
         let is_job = |message: &Message| matches!(message, Message::Job { .. });
-        let is_end = |message: &Message| {
-            matches!(
-                message,
-                Message::Result { .. } | Message::Recalled { recalled: true, .. }
-            )
+        // What a node gives back may have ended already, of what it was charged with.
+        let is_end = |message: &Message| match *message {
+            Message::Result { job, .. }
+            | Message::Recalled {
+                job,
+                recalled: true,
+            } => parent.scheduler.data(job).is_some(),
+            _ => false,
         };
         let count = |end: usize, is_meant: &dyn Fn(&Message) -> bool| {
             let messages = link.lanes[end].messages.iter();

@@ -1,6 +1,6 @@
 //! Carrying out what a scheduler decides.
 
-use pp_core::{Effect, ExecutorId, FunctionId, JobId};
+use pp_core::{Charges, Effect, ExecutorId, FunctionId, JobId};
 
 use crate::book::Kind;
 use crate::engine::{Engine, Parting, Work};
@@ -16,12 +16,20 @@ use crate::world::World;
 const CREDIT_PER_SLOT: u32 = 2_048;
 const CREDIT_MAX: u32 = 1 << 20;
 
+/// More decisions than this at one moment mean that they go round in circles.
+const MOST_EFFECTS: u64 = 100_000;
+
 impl Engine {
     /// Carries out all decisions, and tells the parent what it wants to know.
     pub(crate) fn settle(&mut self, world: &mut World) -> Result<(), Violation> {
+        let before = world.counts.effects;
         loop {
             while let Some(effect) = self.scheduler.poll() {
                 world.counts.effects += 1;
+                if world.counts.effects - before > MOST_EFFECTS {
+                    let detail = format!("those of engine {} do not", self.id);
+                    return Err(Violation::new("decisions come to an end", detail));
+                }
                 self.carry_out(effect, world)?;
             }
             self.report_to_parent(world);
@@ -65,9 +73,27 @@ impl Engine {
                         .retain(|&known| u64::from(known) != function);
                 }
             }
-            Effect::End { data, ending, .. } => return self.ended(data, ending.into(), 0, world),
+            Effect::End {
+                data,
+                ending,
+                charges,
+                ..
+            } => {
+                self.report_charges(data, charges, world);
+                return self.ended(data, ending.into(), 0, world);
+            }
         }
         Ok(())
+    }
+
+    /// Tells the parent what a job was charged with that is given back.
+    fn report_charges(&self, work: Work, charges: Charges, world: &mut World) {
+        let uplink = self.uplink.as_ref();
+        let uplink = uplink.filter(|uplink| uplink.service.is_asked(work.up()));
+        if let Some(uplink) = uplink.filter(|_| !charges.is_none()) {
+            let job = JobId::from_u64(work.up());
+            world.say(uplink.link, NODE, Message::Charge { job, charges });
+        }
     }
 
     fn tell(&self, executor: ExecutorId, message: Message, world: &mut World) {

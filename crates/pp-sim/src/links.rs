@@ -45,6 +45,9 @@ impl Engine {
             Message::Recalled { job, recalled } => {
                 self.scheduler.recall_answered(executor, job, recalled, now);
             }
+            Message::Charge { job, charges } => {
+                self.scheduler.job_charged(executor, job, charges, now);
+            }
             Message::Pong { nonce } => child.pulse.answered(nonce, world.now),
             Message::Leaving => self.scheduler.node_leaving(executor, now),
             Message::Fault => self.lose(executor, Parting::Fault, world),

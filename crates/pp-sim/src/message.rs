@@ -1,6 +1,6 @@
 //! What is said over links: the protocol without its bytes.
 
-use pp_core::JobId;
+use pp_core::{Charges, JobId};
 
 use crate::book::Outcome;
 
@@ -31,6 +31,8 @@ pub(crate) enum Message {
     },
     /// Whether a job that was asked for comes back.
     Recalled { job: JobId, recalled: bool },
+    /// What a job was charged with that comes back next.
+    Charge { job: JobId, charges: Charges },
     /// The node lives.
     Pong { nonce: u64 },
     /// The node will go.

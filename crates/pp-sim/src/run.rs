@@ -4,6 +4,9 @@ use crate::pulse::interval;
 use crate::simulation::Simulation;
 use crate::violation::Violation;
 
+/// More events than this mean that something goes round in circles.
+pub(crate) const MOST_EVENTS: u64 = 200_000;
+
 /// How often everything is looked at: after so many events.
 const AUDIT: u64 = 64;
 
@@ -12,7 +15,8 @@ impl Simulation {
     /// that is wrong.
     pub fn run(&mut self, limit: u64) -> Result<(), Violation> {
         while self.world.book.open > 0 {
-            if self.world.now > limit || !self.step()? {
+            let is_endless = self.world.counts.events > MOST_EVENTS;
+            if self.world.now > limit || is_endless || !self.step()? {
                 return Err(self.stuck());
             }
             self.audit_now_and_then()?;

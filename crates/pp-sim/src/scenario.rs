@@ -125,7 +125,7 @@ impl Scenario {
         for (number, entry) in self.simulation.world.book.entries.iter().enumerate() {
             let is_killer = entry.spec.kind != Kind::Good;
             let is_explained = match entry.outcome {
-                None => false,
+                None | Some(Outcome::GivenUp) => false,
                 Some(Outcome::Done) => !is_killer && entry.begun > 0,
                 Some(Outcome::WorkerDied) => workers,
                 Some(Outcome::NodeLost) => nodes,

@@ -1,6 +1,6 @@
 //! Cancelling jobs wherever they are.
 
-use pp_core::{Effect, Ending, ExecutorState, JobId};
+use pp_core::{Charges, Effect, Ending, ExecutorState, JobId};
 
 use crate::env::{Env, F, G, Phase, fresh_process_per_job, ms, us};
 
@@ -15,7 +15,8 @@ fn a_queued_job_ends_at_once() {
         [Effect::End {
             job: jobs[2],
             data: 2,
-            ending: Ending::Cancelled
+            ending: Ending::Cancelled,
+            charges: Charges::default(),
         }]
     );
 }

@@ -72,7 +72,9 @@ impl Env {
                 worker.asked.clear();
             }
             Effect::Forget { executor, function } => self.on_forget(executor, function, effect),
-            Effect::End { job, data, ending } => self.on_end(job, data, ending),
+            Effect::End {
+                job, data, ending, ..
+            } => self.on_end(job, data, ending),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The end of it all.
 
-use pp_core::{Config, Effect, Ending, ExecutorState};
+use pp_core::{Charges, Config, Effect, Ending, ExecutorState};
 
 use crate::env::{Env, F, Phase, us};
 
@@ -63,7 +63,8 @@ fn executors_that_nobody_has_heard_of_are_not_killed() {
             Effect::End {
                 job,
                 data: 5,
-                ending
+                ending,
+                charges: Charges::default(),
             }
         ]
     );

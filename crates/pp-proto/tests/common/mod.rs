@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 /// Kinds of messages to an executor, and from one.
 pub(crate) const TO_KINDS: usize = 17;
-pub(crate) const FROM_KINDS: usize = 15;
+pub(crate) const FROM_KINDS: usize = 16;
 
 /// Values that any message can be made of.
 #[derive(Debug, Clone)]
@@ -130,7 +130,12 @@ impl Draft {
                 segment: job,
                 body: self.payload(),
             },
-            _ => FromExecutor::Leaving,
+            14 => FromExecutor::Leaving,
+            _ => FromExecutor::Charge {
+                job,
+                deaths: credit,
+                losses: u32::from(byte),
+            },
         }
     }
 

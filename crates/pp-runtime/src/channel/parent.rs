@@ -351,7 +351,8 @@ impl Parts<'_> {
             | FromExecutor::Introduce { .. }
             | FromExecutor::Capacity { .. }
             | FromExecutor::Carry { .. }
-            | FromExecutor::Leaving => Err(LineError::Unexpected(message.name())),
+            | FromExecutor::Leaving
+            | FromExecutor::Charge { .. } => Err(LineError::Unexpected(message.name())),
         }
     }
 

@@ -113,8 +113,14 @@ impl Shared {
                 with_node(state, executor, |node| node.forget(function));
                 with_channel(state, executor, |channel| channel.forget(function));
             }
-            Effect::End { data, ending, .. } => {
+            Effect::End {
+                data,
+                ending,
+                charges,
+                ..
+            } => {
                 let failure = state.failure(&ending);
+                state.report_charges(&data, charges);
                 state.end(&data, Outcome::Failed(Box::new(failure)));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pp_core::ExecutorId;
+use pp_core::{Charges, ExecutorId};
 
 use super::config::NobodyLeft;
 use super::job::Job;
@@ -115,6 +115,17 @@ impl State {
         }
         if let Some(uplink) = &mut self.links.uplink
             && let Err(error) = uplink.tell_end(job.number(), outcome, run_time)
+        {
+            self.links.unable = Some(error.to_string());
+        }
+    }
+
+    /// Tells the parent what a job of its was charged with that is given back.
+    pub(super) fn report_charges(&mut self, job: &Job, charges: Charges) {
+        if let Some(uplink) = &mut self.links.uplink
+            && !charges.is_none()
+            && uplink.service.is_asked(job.number())
+            && let Err(error) = uplink.tell_charges(job.number(), charges)
         {
             self.links.unable = Some(error.to_string());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pp_core::{FunctionId, JobId};
+use pp_core::{Charges, FunctionId, JobId};
 use pp_proto::{
     Assembler, Digest, EncodeError, FrameDecoder, FromExecutor, Payload, ProtocolError, Stream,
     ToExecutor, limits,
@@ -74,6 +74,11 @@ pub(super) enum Said {
     },
     /// It will go.
     Leaving,
+    /// The job, which comes back next, was charged there.
+    Charge {
+        job: JobId,
+        charges: Charges,
+    },
 }
 
 /// One node.
@@ -356,6 +361,15 @@ impl Node {
                 Ok(None)
             }
             FromExecutor::Leaving => Ok(Some(Said::Leaving)),
+            FromExecutor::Charge {
+                job,
+                deaths,
+                losses,
+            } => {
+                let job = JobId::from_u64(job);
+                let charges = Charges { deaths, losses };
+                Ok(Some(Said::Charge { job, charges }))
+            }
             FromExecutor::Fault { text } => Err(Parting::Fault(text.to_owned())),
             FromExecutor::Hello { .. }
             | FromExecutor::Introduce { .. }

@@ -257,6 +257,15 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
         Said::Recalled { job, recalled } => {
             state.scheduler.recall_answered(id, job, recalled, now);
         }
+        Said::Charge { job, charges } => {
+            if charges.losses > 0
+                && let Some(node) = state.links.nodes.get(&id)
+            {
+                let why = "nodes behind it were lost with the job";
+                state.links.last_loss = Some((Arc::clone(&node.name), why.into()));
+            }
+            state.scheduler.job_charged(id, job, charges, now);
+        }
         Said::Leaving => {
             if let Some(node) = state.links.nodes.get(&id) {
                 tracing::info!(node = %node.name, "node will leave");

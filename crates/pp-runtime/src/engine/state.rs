@@ -16,7 +16,7 @@ use super::outcome::{JobFailure, Outcome};
 use super::worker::Worker;
 use crate::channel::Received;
 use crate::net::Link;
-use crate::process::Exit;
+use crate::process::{Exit, ExitStatus};
 use crate::segments::Pool;
 
 /// Sums over jobs that have been finished.
@@ -94,6 +94,17 @@ pub(super) struct State {
     /// Spare room for jobs that come from the inbox.
     pub(super) arrivals: Vec<Arc<Job>>,
     born: Instant,
+}
+
+/// The end of a worker that was another server's: that has told of it, and no more.
+fn far_away() -> Exit {
+    Exit {
+        pid: 0,
+        status: ExitStatus::Unknown,
+        stderr: "The workers were those of nodes, whose logs tell more.".into(),
+        killed_because: None,
+        oom_suspected: false,
+    }
 }
 
 impl State {
@@ -184,12 +195,12 @@ impl State {
     /// A job's failure, from how the scheduler ended it.
     pub(super) fn failure(&self, ending: &pp_core::Ending) -> JobFailure {
         match ending {
-            pp_core::Ending::WorkerDied { deaths, .. } => match &self.last_exit {
-                Some(exit) => JobFailure::WorkerDied {
-                    deaths: *deaths,
-                    last: Arc::clone(exit),
-                },
-                None => self.no_worker(),
+            pp_core::Ending::WorkerDied { deaths, .. } => JobFailure::WorkerDied {
+                deaths: *deaths,
+                last: self
+                    .last_exit
+                    .clone()
+                    .unwrap_or_else(|| Arc::new(far_away())),
             },
             pp_core::Ending::NodeLost { losses, .. } => {
                 let (node, why) = self.links.last_loss.clone().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pp_core::{Answer, Service};
+use pp_core::{Answer, Charges, Service};
 use pp_proto::{
     Assembler, EncodeError, FrameDecoder, FromExecutor, Payload, ProtocolError, Status, Stream,
     ToExecutor, limits,
@@ -163,6 +163,15 @@ impl Uplink {
 
     pub(super) fn answer_recall(&mut self, job: u64, recalled: bool) -> Result<(), EncodeError> {
         self.say(&FromExecutor::Recalled { job, recalled })
+    }
+
+    /// Tells what a job was charged with that is given back next.
+    pub(super) fn tell_charges(&mut self, job: u64, charges: Charges) -> Result<(), EncodeError> {
+        self.say(&FromExecutor::Charge {
+            job,
+            deaths: charges.deaths,
+            losses: charges.losses,
+        })
     }
 
     /// Tells how a job has ended.
