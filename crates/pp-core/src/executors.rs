@@ -128,7 +128,7 @@ impl ExecutorTable {
     }
 
     /// Brings the indexes up to date with an executor. True if it has come to hold
-    /// jobs that can be asked back, and is not being watched for a stall.
+    /// jobs that wait, and is not being watched for a stall.
     pub(crate) fn refresh(&mut self, slot: u32) -> bool {
         let Some(entry) = self.slots.get_mut(slot as usize) else {
             return false;
@@ -140,7 +140,8 @@ impl ExecutorTable {
         let free_slots = free_slots(room);
         self.free_slots = self.free_slots - entry.free_slots + free_slots;
         entry.free_slots = free_slots;
-        let is_unwatched = surplus.is_some() && !entry.executor.watched;
+        let waits = executor.held.waiting() > 0 && executor.state != ExecutorState::Killing;
+        let is_unwatched = waits && !executor.watched;
         self.placement.place(slot, place);
         self.surplus.place(slot, surplus);
         is_unwatched
@@ -155,9 +156,9 @@ impl ExecutorTable {
             .map(|(slot, bucket)| (slot, bucket < FREE))
     }
 
-    /// Whether an executor may get a job.
-    pub(crate) fn has_room(&self, slot: u32) -> bool {
-        self.placement.bucket(slot).is_some()
+    /// How soon an executor would start a job, the less the sooner, if it may get one.
+    pub(crate) fn room(&self, slot: u32) -> Option<u8> {
+        self.placement.bucket(slot)
     }
 
     /// The executor with (nearly) the longest wait for jobs that can be asked back.

@@ -66,6 +66,8 @@ pub(crate) struct HeldJobs {
     sent: usize,
     slots: usize,
     front: Front,
+    /// The place of a job that is not asked back only because others idle.
+    pinned: Option<u32>,
 }
 
 /// Counts over the front.
@@ -90,6 +92,7 @@ impl HeldJobs {
             sent: 0,
             slots: slots as usize,
             front: Front::default(),
+            pinned: None,
         }
     }
 
@@ -114,9 +117,30 @@ impl HeldJobs {
         self.slots
     }
 
-    /// How many can be asked back: they wait, and have not been asked for.
-    pub(crate) fn recallable(&self) -> usize {
+    /// How many wait, and have not been asked for.
+    pub(crate) fn waiting(&self) -> usize {
         self.sent - self.front.sent
+    }
+
+    /// How many of these can be asked back because others idle.
+    pub(crate) fn recallable(&self) -> usize {
+        self.waiting() - usize::from(self.has_pinned_waiting())
+    }
+
+    /// Lets the job at a place not be asked back only because others idle. There is one of
+    /// these at the most.
+    pub(crate) fn pin(&mut self, place: u32) {
+        self.pinned = Some(place);
+    }
+
+    fn has_pinned_waiting(&self) -> bool {
+        self.pinned.is_some_and(|place| {
+            let waits = self.index(place) >= self.front.entries;
+            waits
+                && self
+                    .get(place)
+                    .is_some_and(|held| held.state == HeldState::Sent)
+        })
     }
 
     /// Adds a job at the end, and gives its place.
@@ -144,6 +168,9 @@ impl HeldJobs {
     pub(crate) fn remove(&mut self, place: u32) -> Option<Held> {
         let index = self.index(place);
         let held = self.entries.get_mut(index)?.take()?;
+        if self.pinned == Some(place) {
+            self.pinned = None;
+        }
         self.live -= 1;
         self.backlog -= u64::from(held.expected.time);
         self.least -= u64::from(held.expected.least);
@@ -238,8 +265,14 @@ impl HeldJobs {
         entries.filter_map(|(index, held)| Some((self.place_of(index), (*held)?)))
     }
 
-    /// Those that can be asked back, the newest first.
+    /// Those that can be asked back because others idle, the newest first.
     pub(crate) fn recallable_places(&self) -> impl Iterator<Item = (u32, Held)> + '_ {
+        self.waiting_places()
+            .filter(|&(place, _)| self.pinned != Some(place))
+    }
+
+    /// Those that wait, and have not been asked for, the newest first.
+    pub(crate) fn waiting_places(&self) -> impl Iterator<Item = (u32, Held)> + '_ {
         let behind = self.entries.iter().enumerate().skip(self.front.entries);
         behind
             .rev()
@@ -264,13 +297,21 @@ impl HeldJobs {
 
     /// Closes the gaps, and tells of each job's new place.
     pub(crate) fn compact(&mut self, mut moved: impl FnMut(JobId, u32)) {
+        let pinned = self.pinned.and_then(|place| self.get(place));
+        let pinned = pinned.map(|held| held.job);
+        self.pinned = None;
         self.entries.retain(Option::is_some);
         self.entries.shrink_to(2 * self.live + SLACK);
         self.front = Front::default();
         self.fill_front();
+        let mut pin = None;
         for (place, held) in self.places() {
             moved(held.job, place);
+            if pinned == Some(held.job) {
+                pin = Some(place);
+            }
         }
+        self.pinned = pin;
     }
 
     fn index(&self, place: u32) -> usize {
@@ -297,101 +338,11 @@ impl HeldJobs {
             == (self.live, self.sent, self.backlog, self.least)
             && (front, front_sent) == (self.front.live, self.front.sent)
             && !ends.iter().any(|end| matches!(end, Some(None)))
+            && self.pinned.is_none_or(|place| self.get(place).is_some())
             && (!self.is_sparse() || live > 0);
         (!is_sound).then(|| format!("miscounts what it holds: {self:?}"))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u64) -> JobId {
-        JobId::from_u64(number)
-    }
-
-    const EXPECTED: Expected = Expected { time: 10, least: 3 };
-
-    fn with(slots: u32, jobs: u64) -> (HeldJobs, Vec<u32>) {
-        let mut held = HeldJobs::new(slots);
-        let places = (0..jobs).map(|n| held.push(id(n), EXPECTED)).collect();
-        (held, places)
-    }
-
-    fn waiting(held: &HeldJobs) -> Vec<u64> {
-        held.recallable_places()
-            .map(|(_, held)| held.job.as_u64())
-            .collect()
-    }
-
-    #[test]
-    fn those_behind_move_up_as_others_end() {
-        let (mut held, places) = with(2, 6);
-        assert_eq!(waiting(&held), [5, 4, 3, 2]);
-        assert_eq!(held.remove(places[1]).map(|held| held.job), Some(id(1)));
-        assert_eq!(waiting(&held), [5, 4, 3]);
-        held.remove(places[4]);
-        assert_eq!(waiting(&held), [5, 3]);
-        held.remove(places[0]);
-        assert_eq!(
-            (waiting(&held), held.recallable(), held.len()),
-            (vec![5], 1, 3)
-        );
-        assert!(held.remove(places[0]).is_none(), "it has gone");
-        assert_eq!(held.fault(), None);
-    }
-
-    #[test]
-    fn slots_come_and_go() {
-        let (mut held, places) = with(0, 5);
-        assert_eq!(held.recallable(), 5);
-        held.set_slots(3);
-        assert_eq!(waiting(&held), [4, 3]);
-        held.mark(places[1], HeldState::Started);
-        held.mark(places[3], HeldState::Recalling);
-        assert_eq!(waiting(&held), [4]);
-        held.set_slots(1);
-        assert_eq!(waiting(&held), [4, 2]);
-        assert_eq!(held.fault(), None);
-    }
-
-    #[test]
-    fn a_long_job_at_the_front_does_not_keep_the_places_of_those_that_pass_it() {
-        let (mut held, _) = with(2, 1);
-        let mut places = std::collections::HashMap::from([(0, 0)]);
-        for n in 1..100_000 {
-            let place = held.push(id(n), EXPECTED);
-            assert_eq!(held.remove(place).map(|held| held.job), Some(id(n)));
-            if n % 10 == 0 {
-                places.insert(n, held.push(id(n), EXPECTED));
-            }
-            if n % 100 == 0 {
-                let kept: Vec<_> = places.drain().filter(|&(job, _)| job > 0).collect();
-                for (job, place) in kept {
-                    assert_eq!(held.remove(place).map(|held| held.job), Some(id(job)));
-                }
-                places.insert(0, 0);
-            }
-            if held.is_sparse() {
-                held.compact(|job, place| {
-                    places.insert(job.as_u64(), place);
-                });
-            }
-            assert!(held.entries.len() <= 200, "{}", held.entries.len());
-        }
-        assert_eq!(held.fault(), None);
-    }
-
-    #[test]
-    fn places_count_around() {
-        let mut held = HeldJobs::new(1);
-        held.first = u32::MAX - 1;
-        let places: Vec<_> = (0..4).map(|n| held.push(id(n), EXPECTED)).collect();
-        assert_eq!(places, [u32::MAX - 1, u32::MAX, 0, 1]);
-        for (n, place) in (0..).zip(places) {
-            assert_eq!(held.get(place).map(|held| held.job), Some(id(n)));
-            assert_eq!(held.remove(place).map(|held| held.job), Some(id(n)));
-        }
-        assert_eq!((held.len(), held.backlog(), held.fault()), (0, 0, None));
-    }
-}
+mod tests;

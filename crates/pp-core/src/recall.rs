@@ -109,7 +109,7 @@ impl<J> Scheduler<J> {
         let Some(holder) = self.executors.get(slot) else {
             return;
         };
-        let places = holder.held.recallable_places();
+        let places = holder.held.waiting_places();
         let places = places.map(|(place, _)| place).collect();
         self.recall(slot, places);
     }
@@ -234,7 +234,7 @@ impl<J> Scheduler<J> {
                 continue;
             }
             executor.watched = false;
-            if executor.held.recallable() == 0 || executor.state == ExecutorState::Killing {
+            if executor.held.waiting() == 0 || executor.state == ExecutorState::Killing {
                 continue;
             }
             let since = self.now.saturating_duration_since(executor.progress);

@@ -81,6 +81,12 @@ impl<J> Scheduler<J> {
             self.suspects.queued.remove(&job);
             self.suspects.placed.insert(job, slot);
             self.send(slot, job);
+            // Whoever idles may be one that it must not go to: then it would come back here.
+            let place = self.place_at(slot, job);
+            if let (Some(place), Some(holder)) = (place, self.executors.get_mut(slot)) {
+                holder.held.pin(place);
+            }
+            self.settle(slot);
         }
     }
 
@@ -88,12 +94,11 @@ impl<J> Scheduler<J> {
         let has_nodes = self.executors.nodes().ready > 0;
         let taken: BTreeSet<u32> = self.suspects.placed.values().copied().collect();
         let is_meant = |slot: u32, executor: &Executor| {
-            executor.is_node() == has_nodes
-                && !taken.contains(&slot)
-                && self.executors.has_room(slot)
+            executor.is_node() == has_nodes && !taken.contains(&slot)
         };
-        let mut slots = self.executors.iter();
-        let found = slots.find(|&(slot, executor)| is_meant(slot, executor));
-        found.map(|(slot, _)| slot)
+        let slots = self.executors.iter();
+        let meant = slots.filter(|&(slot, executor)| is_meant(slot, executor));
+        let with_room = meant.filter_map(|(slot, _)| Some((self.executors.room(slot)?, slot)));
+        with_room.min().map(|(_, slot)| slot)
     }
 }
