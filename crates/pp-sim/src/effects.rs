@@ -150,7 +150,7 @@ impl Engine {
             let detail = format!("{job} to {executor} without its function, or too late");
             return Err(Violation::new("workers get what they can run", detail));
         };
-        if worker.take(job) {
+        if worker.take(job, number) {
             let engine = self.id;
             world.plan(world.settings.wake_up, Event::Begin { engine, executor });
         }
@@ -203,12 +203,8 @@ impl Engine {
         if worker.runs.is_some() || !lives {
             return Ok(());
         }
-        let Some(job) = worker.waiting.pop_front() else {
+        let Some((job, number)) = worker.waiting.pop_front() else {
             return Ok(());
-        };
-        let Some(&work) = self.scheduler.data(job) else {
-            let detail = format!("{job} is with {executor} of engine {}", self.id);
-            return Err(Violation::new("nobody runs what has ended", detail));
         };
         worker.runs = Some(job);
         worker.since = world.now;
@@ -217,7 +213,7 @@ impl Engine {
         };
         let (speed, role) = (host.speed, host.role);
         let now = world.now;
-        let entry = world.book.entry(work.number())?;
+        let entry = world.book.entry(number)?;
         entry.begun += 1;
         entry.begun_at = now;
         let spec = entry.spec;

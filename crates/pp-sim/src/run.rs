@@ -27,7 +27,7 @@ impl Simulation {
     /// Lets so many nanoseconds pass.
     pub fn pass(&mut self, time: u64) -> Result<(), Violation> {
         let until = self.world.now + time;
-        while self.next_is_before(until) {
+        while self.unsettled.is_some() || self.next_is_before(until) {
             self.step()?;
             self.audit_now_and_then()?;
         }

@@ -58,6 +58,8 @@ const LIMIT: u64 = 7_200 * S;
 
 /// What a scenario may do to its jobs, so that only what it does is excused.
 #[derive(Clone, Copy, Debug, Default)]
+// Each of these is a choice of its own.
+#[allow(clippy::struct_excessive_bools)]
 struct Menace {
     /// Nodes may be lost.
     nodes: bool,
@@ -67,6 +69,8 @@ struct Menace {
     starts: bool,
     /// Clients may go.
     clients: bool,
+    /// Jobs are cancelled, and workers killed for it, which may have begun others.
+    cancels: bool,
 }
 
 /// A cluster that is being made up.
@@ -121,7 +125,10 @@ impl Scenario {
             workers,
             starts,
             clients,
+            cancels,
         } = self.menace;
+        // Where messages are lost, a node may be given up that is well.
+        let nodes = nodes || self.simulation.world.counts.losses > 0;
         for (number, entry) in self.simulation.world.book.entries.iter().enumerate() {
             let is_killer = entry.spec.kind != Kind::Good;
             let is_explained = match entry.outcome {
@@ -133,7 +140,7 @@ impl Scenario {
                 Some(Outcome::Cancelled) => entry.is_cancelled,
                 Some(Outcome::Destroyed) => clients,
             };
-            let is_quiet = !(nodes || workers || starts || clients);
+            let is_quiet = !(nodes || workers || starts || clients || cancels);
             if !is_explained || is_quiet && entry.begun > 1 {
                 let detail = format!("job {number}: {entry:?}, {:?}", self.menace);
                 return Err(Violation::new("jobs end for a reason", detail));
@@ -281,6 +288,7 @@ impl Author {
         let count = jobs.len();
         let first = self.setup.submit(client, at, jobs);
         if self.rng.chance(300) {
+            self.menace.cancels = true;
             for _ in 0..self.rng.index(count) {
                 let number = first + self.rng.index(count);
                 let after = self.rng.magnitude(US, 2 * S);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 
 /// So many lines are kept.
-const KEPT: usize = 250000;
+const KEPT: usize = 4_000;
 
 /// A fingerprint of a run, and its last lines if they are wanted.
 #[derive(Debug, Default)]

@@ -19,7 +19,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) phase: Phase,
-    pub(crate) waiting: VecDeque<JobId>,
+    /// Jobs that it has not begun, and their numbers in the book.
+    pub(crate) waiting: VecDeque<(JobId, usize)>,
     pub(crate) runs: Option<JobId>,
     /// When that began.
     pub(crate) since: u64,
@@ -42,15 +43,15 @@ impl Worker {
     }
 
     /// Takes a job; true if that wakes it.
-    pub(crate) fn take(&mut self, job: JobId) -> bool {
+    pub(crate) fn take(&mut self, job: JobId, number: usize) -> bool {
         let sleeps = self.runs.is_none() && self.waiting.is_empty();
-        self.waiting.push_back(job);
+        self.waiting.push_back((job, number));
         sleeps
     }
 
     /// Takes a job back unless it has begun, as a claim does.
     pub(crate) fn recall(&mut self, job: JobId) -> bool {
-        let place = self.waiting.iter().rposition(|&other| other == job);
+        let place = self.waiting.iter().rposition(|&(other, _)| other == job);
         place.and_then(|place| self.waiting.remove(place)).is_some()
     }
 }

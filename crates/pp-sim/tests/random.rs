@@ -19,7 +19,6 @@ fn play(seed: u64) -> Result<Report, Violation> {
 fn play_all(seeds: std::ops::Range<u64>) {
     let (mut events, mut losses) = (0, 0);
     for seed in seeds.clone() {
-        println!("{seed}");
         match play(seed) {
             Ok(report) => {
                 events += report.events;
