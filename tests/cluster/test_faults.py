@@ -12,9 +12,10 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.cluster.conftest import MakeClient, MakeNode, MakeProgram, MakeProxy
-from tests.cluster.jobs import hold, kill_node, noted, size, slowly, where, zeros
-from tests.cluster.nodes import SECRET, Node
+from tests.cluster.checks import Tally, assert_usable
+from tests.cluster.conftest import MakeClient, MakeNode, MakeProgram
+from tests.cluster.jobs import hold, kill_node, noted, slowly, where, zeros
+from tests.cluster.nodes import SECRET
 from tests.failures.ledger import Ledger
 from tests.failures.support import is_alive
 from tests.support import MakeServer, caught_from, eventually
@@ -23,22 +24,6 @@ pytestmark = [
     pytest.mark.timeout(90),
     pytest.mark.skipif(sys.platform != "linux", reason="stops, kills and looks into /proc"),
 ]
-
-
-class Tally:
-    """Counts how often each job has ended, as its callback sees it."""
-
-    def __init__(self) -> None:
-        self.ends: Counter[object] = Counter()
-
-    def __call__(self, value: object) -> None:
-        self.ends[value] += 1
-
-
-def assert_usable(node: Node, make_client: MakeClient) -> None:
-    """Somebody else can still run jobs on the node, on all of its workers."""
-    with make_client(node) as other:
-        assert [job() for job in [other.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
 
 
 # Nodes that die
@@ -132,49 +117,6 @@ def test_a_job_that_takes_nodes_down_fails_alone(
     assert [job() for job in before + after] == [*range(30), *range(30)]
     assert len(set(ledger.after("kills "))) == 3
     assert node.process.poll() is None
-
-
-# Gateways
-
-
-def test_a_gateway_is_killed_and_comes_back(make_node: MakeNode, make_client: MakeClient) -> None:
-    behind = make_node("--name", "behind", workers=2)
-    flags = ("--name", "gate", "--ppservers", behind.name)
-    gateway, direct = make_node(*flags, workers=1), make_node(workers=1)
-    server = make_client(gateway, direct)
-    eventually(lambda: server.get_active_nodes()[gateway.name] == 3, "all of it is there")
-    tally = Tally()
-    submitted = [server.submit(slowly, (i, 0.02), callback=tally) for i in range(200)]
-    submitted[40]()
-    gateway.kill()
-    assert [job() for job in submitted] == list(range(200))
-    server.wait()
-    assert tally.ends == Counter(range(200))
-    behind.await_log("client left")
-    make_node(*flags, workers=1, port=gateway.port)
-    eventually(lambda: server.get_active_nodes().get(gateway.name) == 3, "it is back")
-    names = {job()[0] for job in [server.submit(_where_slowly) for _ in range(40)]}
-    assert {"gate", "behind"} <= names
-
-
-def test_a_node_behind_a_gateway_is_killed(make_node: MakeNode, make_client: MakeClient) -> None:
-    doomed, staying = make_node(workers=2), make_node(workers=1)
-    gateway = make_node("--ppservers", f"{doomed.name},{staying.name}", workers=1)
-    server = make_client(gateway)
-    eventually(lambda: server.get_active_nodes()[gateway.name] == 4, "all of it is there")
-    submitted = [server.submit(slowly, (i, 0.02)) for i in range(200)]
-    submitted[40]()
-    doomed.kill()
-    assert [job() for job in submitted] == list(range(200))
-    eventually(lambda: server.get_active_nodes()[gateway.name] == 2, "it tells of the loss")
-
-
-def _where_slowly() -> tuple[str | None, int]:
-    import os
-    import time
-
-    time.sleep(0.05)
-    return os.environ.get("PP_NODE"), os.getpid()
 
 
 # Clients
@@ -387,84 +329,3 @@ def test_nobody_joins_a_node_that_drains(
     assert late.get_active_nodes() == {"local": 0}
     make_node(workers=1, port=node.port)
     assert waiting() == 1
-
-
-# What is large, and what is full
-
-
-def test_small_jobs_pass_what_is_large(
-    make_node: MakeNode, make_proxy: MakeProxy, make_server: MakeServer
-) -> None:
-    proxy = make_proxy(make_node(workers=2))
-    server = make_server(0, (proxy.name,), secret=SECRET, node_timeout=60)
-    assert server.submit(slowly, (0,))() == 0
-    proxy.hold()
-    large = server.submit(size, (bytes(300_000_000),))
-    for number in range(25):
-        # As much as may lie in the buffers of the system; 250 MB in all.
-        small = server.submit(slowly, (number,))
-        proxy.allow(10_000_000)
-        assert small() == number
-    assert not large.finished
-    proxy.allow(None)
-    assert large() == 300_000_000
-
-
-@pytest.mark.parametrize("limit", [0, 1_000_000])
-def test_nodes_without_much_shared_memory(
-    limit: int, make_node: MakeNode, make_client: MakeClient
-) -> None:
-    server = make_client(make_node("--shared-memory", str(limit)))
-    _check_large(server)
-
-
-def test_a_node_whose_shared_memory_is_full(
-    make_node: MakeNode, make_client: MakeClient, full_shared_memory: list[str]
-) -> None:
-    node = make_node(prefix=full_shared_memory)
-    _check_large(make_client(node))
-    assert_usable(node, make_client)
-
-
-def test_a_client_without_shared_memory(make_node: MakeNode, make_client: MakeClient) -> None:
-    _check_large(make_client(make_node(), shared_memory=0))
-
-
-def _check_large(server: pp.Server) -> None:
-    content = os.urandom(5_000_000)
-    for _ in range(3):
-        submitted = [server.submit(jobs.echo, (content,)) for _ in range(8)]
-        assert all(job() == content for job in submitted)
-    ref = server.put(content)
-    assert {job() for job in [server.submit(size, (ref,)) for _ in range(20)]} == {5_000_000}
-
-
-def test_a_log_that_cannot_be_written_stops_nobody(
-    make_node: MakeNode, make_client: MakeClient
-) -> None:
-    # /dev/full is a disk without room.
-    shell = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
-    node = make_node(prefix=shell)
-    server = make_client(node)
-    assert [job() for job in [server.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
-    server.destroy()
-    assert_usable(node, make_client)
-    node.terminate()
-    assert node.wait() == 0
-
-
-@pytest.fixture
-def full_shared_memory() -> list[str]:
-    """The beginning of a command that runs with a /dev/shm of its own, which has next to
-    no room. Skips the test where the system does not allow that.
-    """
-    import subprocess
-
-    own = 'mount -t tmpfs -o size=64k none /dev/shm && exec "$@"'
-    prefix = ["unshare", "--mount", "sh", "-c", own, "sh"]
-    try:
-        subprocess.run([*prefix, "true"], check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.CalledProcessError) as error:
-        why = getattr(error, "stderr", b"").decode().strip() or error
-        pytest.skip(f"needs a mount namespace: {why}")
-    return prefix

@@ -11,6 +11,7 @@ import pytest
 
 import pp
 from tests import jobs
+from tests.cluster.checks import Tally
 from tests.cluster.conftest import MakeNode
 from tests.cluster.jobs import hold, noted, size, slowly, where
 from tests.cluster.lines import Manner
@@ -68,16 +69,6 @@ def await_nodes(server: pp.Server, *hosts: Host) -> None:
         return set(server.get_active_nodes()) - {"local"}
 
     eventually(lambda: used() == wanted, f"{wanted} are used, not {used()}", patience=30)
-
-
-class Tally:
-    """Counts how often each job has ended."""
-
-    def __init__(self) -> None:
-        self.ends: Counter[object] = Counter()
-
-    def __call__(self, value: object) -> None:
-        self.ends[value] += 1
 
 
 def places_of(server: pp.Server, jobs_each: int = 20) -> set[str | None]:

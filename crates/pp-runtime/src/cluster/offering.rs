@@ -10,7 +10,7 @@ use super::backoff::Backoff;
 use super::listener::SharedCheck;
 use super::minding::Place;
 use super::names::Target;
-use crate::net::{Admitted, HandshakeError, Host, Identity, offer};
+use crate::net::{Admitted, HandshakeError, Host, Identity, keep_alive, offer};
 
 /// How long a gateway may take to shake hands.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -65,11 +65,7 @@ impl Offering {
         let stream = place.connect().await.map_err(|error| error.to_string())?;
         let peer = stream.peer_addr().map_err(|error| error.to_string())?;
         // Who waits for long is to learn that the gateway has gone without a word.
-        let keepalive = socket2::TcpKeepalive::new()
-            .with_time(Duration::from_secs(10))
-            .with_interval(Duration::from_secs(5));
-        let kept = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-        kept.map_err(|error| error.to_string())?;
+        keep_alive(&stream).map_err(|error| error.to_string())?;
         let check = &self.check;
         let offered = offer(
             stream,

@@ -37,6 +37,12 @@ impl Parking {
     /// A node offers itself.
     pub(super) fn put(&self, offered: Offered) {
         let mut nodes = self.nodes.lock();
+        // Those who have gone would be here for ever: a node that is started again is
+        // another one.
+        nodes.retain(|_, waiting| {
+            waiting.connections.retain(Offered::is_alive);
+            !waiting.connections.is_empty()
+        });
         let waiting = nodes.entry(offered.host.node).or_insert_with(|| Waiting {
             name: offered.host.name.as_str().into(),
             connections: VecDeque::new(),
@@ -50,7 +56,7 @@ impl Parking {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Who has ever offered itself, and how it is called.
+    /// Who has offered itself, and how it is called.
     pub(super) fn nodes(&self) -> Vec<(NodeId, Arc<str>)> {
         let nodes = self.nodes.lock();
         let named = nodes.iter();

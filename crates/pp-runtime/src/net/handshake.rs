@@ -101,6 +101,14 @@ pub(crate) struct Offered {
 }
 
 impl Offered {
+    /// Whether the node still is at the other end, as far as the system can tell. It says
+    /// nothing while it waits, so what comes is its end.
+    pub(crate) fn is_alive(&self) -> bool {
+        let (stream, _) = self.tls.get_ref();
+        let read = stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Meets the node, as its parent.
     ///
     /// # Errors
@@ -254,6 +262,8 @@ pub(crate) async fn admit(
     let mut tls = accept_tls(stream, identity.server()).await?;
     if is_offer(tls.get_ref().1) {
         let host = expect_host(&mut tls).await?;
+        // It may wait for long, and be gone without a word.
+        keep_alive(tls.get_ref().0)?;
         return Ok(Arrival::Node(Box::new(Offered { tls, host })));
     }
     let (caller, settings) = hear(&mut tls, host, check).await?;
@@ -273,6 +283,15 @@ pub(super) async fn accept_tls<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<ToClient<S>, HandshakeError> {
     let accepting = TlsAcceptor::from(config).accept(stream);
     Ok(accepting.await?)
+}
+
+/// Has the system look now and then whether the other end of a connection still is there,
+/// while nobody says anything.
+pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let often = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5));
+    socket2::SockRef::from(stream).set_tcp_keepalive(&often)
 }
 
 /// Offers this node to who is at the other end of `stream`, and waits until it is used. To

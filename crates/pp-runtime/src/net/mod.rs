@@ -15,7 +15,7 @@ pub(crate) mod testing;
 
 pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
 pub(crate) use handshake::{
-    Admitted, Arrival, HandshakeError, Offered, Reached, admit, offer, reach,
+    Admitted, Arrival, HandshakeError, Offered, Reached, admit, keep_alive, offer, reach,
 };
 pub use handshake::{Caller, Host, PythonVersion};
 pub use identity::{CertificateFiles, Identity, IdentityError};
