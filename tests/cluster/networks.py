@@ -76,6 +76,10 @@ class Host:
         """Puts it back."""
         self._network.inside("link", "set", self._port, "up")
 
+    def forget_ipv4(self) -> None:
+        """Leaves it the address of IPv6 that each interface has by itself."""
+        self._inside("-4", "addr", "flush", "dev", "eth0")
+
     def spoil(self, manner: Manner) -> None:
         """Replaces the line by a bad one: of the kernel, or one that is made here."""
         hub = ["ip", "netns", "exec", self._network.hub]

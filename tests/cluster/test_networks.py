@@ -41,10 +41,10 @@ def network() -> Iterator[Network]:
 def start(make_node: MakeNode) -> Start:
     """Starts a node on a host, as anybody would: on all addresses, on the usual port."""
 
-    def make(host: Host, **options: object) -> Node:
-        words = ["--name", host.address]
+    def make(on: Host, **options: object) -> Node:
+        words = ["--name", on.address]
         options = {"host": "0.0.0.0", "port": PORT, "workers": 1, **options}
-        return make_node(*words, prefix=host.prefix, **options)
+        return make_node(*words, prefix=on.prefix, **options)
 
     return make
 
@@ -244,3 +244,46 @@ def test_jobs_of_a_client_that_vanishes_are_ended(
     own.plug_in()
     assert running()[0] == host.address
     assert len(set(ledger.after("holds "))) == 2
+
+
+# Several of each
+
+
+def test_several_nodes_of_one_host_are_found(network: Network, start: Start, use: Use) -> None:
+    host = network.host()
+    ports = [PORT, PORT + 1, PORT + 2]
+    nodes = [start(host, port=port) for port in ports]
+    server = use("*")
+    wanted = {f"{host.address}:{port}" for port in ports}
+    eventually(lambda: wanted == set(server.get_active_nodes()) - {"local"}, "all are used")
+    nodes[0].kill()
+    eventually(lambda: len(server.get_active_nodes()) == 3)
+    start(host, port=ports[0])
+    eventually(lambda: wanted == set(server.get_active_nodes()) - {"local"}, "it is back")
+
+
+def test_a_node_by_many_names_is_one(network: Network, start: Start, use: Use) -> None:
+    host = network.host()
+    node = start(host, workers=2)
+    server = use("*", host.address, f"{PREFIX}.*", f"{PREFIX}.[{host.address.split('.')[-1]}]")
+    for _ in range(3):
+        await_nodes(server, host)
+        assert len(server.get_active_nodes()) == 2
+        assert server.submit(where)()[0] == host.address
+        node.kill()
+        await_nodes(server)
+        node = start(host, workers=2)
+    await_nodes(server, host)
+
+
+def test_nodes_are_found_where_there_is_only_ipv6(network: Network, start: Start, use: Use) -> None:
+    own, host = network.host(), network.host()
+    for one in (own, host):
+        one.forget_ipv4()
+    node = start(host, host="::")
+    server = use("*", on=own)
+    eventually(lambda: len(server.get_active_nodes()) == 2, "it is found", patience=30)
+    assert [job() for job in [server.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
+    (name,) = set(server.get_active_nodes()) - {"local"}
+    assert name.startswith("[fe80::")
+    assert name.endswith(f"]:{node.port}")

@@ -245,6 +245,7 @@ impl Finder {
                 let _ = socket.send_to(&packet, (address, self.port)).await;
             }
         }
+        let mut links = HashSet::new();
         for interface in interfaces() {
             match (interface.addr, v4, v6) {
                 (IfAddr::V4(own), Some(socket), _) => {
@@ -254,9 +255,12 @@ impl Finder {
                     }
                 }
                 (IfAddr::V6(_), _, Some(socket)) if self.pattern == Pattern::ANY => {
+                    // An interface has several addresses, but is on one link.
                     let index = interface.index.unwrap_or(0);
-                    let place = SocketAddrV6::new(GROUP_V6, self.port, 0, index);
-                    let _ = socket.send_to(&packet, place).await;
+                    if links.insert(index) {
+                        let place = SocketAddrV6::new(GROUP_V6, self.port, 0, index);
+                        let _ = socket.send_to(&packet, place).await;
+                    }
                 }
                 _ => {}
             }
