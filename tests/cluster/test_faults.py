@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 from itertools import cycle
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.cluster.jobs import hold, kill_node, noted, slowly, where, zeros
 from tests.cluster.nodes import SECRET
 from tests.failures.ledger import Ledger
 from tests.failures.support import is_alive
-from tests.support import MakeServer, caught_from, eventually
+from tests.support import MakeServer, caught_from, eventually, marked_processes
 
 pytestmark = [
     pytest.mark.timeout(90),
@@ -329,3 +330,31 @@ def test_nobody_joins_a_node_that_drains(
     assert late.get_active_nodes() == {"local": 0}
     make_node(workers=1, port=node.port)
     assert waiting() == 1
+
+
+def test_clients_that_come_and_go_leave_nothing_in_a_node(
+    make_node: MakeNode, make_client: MakeClient, make_server: MakeServer
+) -> None:
+    node = make_node(workers=1)
+    folders = [Path(f"/proc/{node.process.pid}/{kind}") for kind in ("fd", "task")]
+
+    def held() -> list[int]:
+        return [len(os.listdir(folder)) for folder in folders]
+
+    def come_and_go() -> None:
+        with make_client(node) as server:
+            assert server.submit(jobs.echo, (bytes(300_000),))() == bytes(300_000)
+        make_server(0, (node.name,), secret="another one").destroy()
+
+    # Threads that are made once, when they are first needed.
+    for _ in range(3):
+        come_and_go()
+    eventually(lambda: node.log().count("client left") == 3)
+    eventually(lambda: not marked_processes())
+    before = held()
+    for _ in range(8):
+        come_and_go()
+    eventually(
+        lambda: all(now <= then for now, then in zip(held(), before, strict=True)),
+        f"{before} descriptors and threads at first, {held()} now",
+    )

@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         _start_log(options)
+        # Before anybody is told that it runs, and could send some.
+        commands = _mind_signals()
         daemon, told = _start(options)
     except (OptionError, PPError, OSError, ValueError) as error:
         _complain(error)
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _PidFile(options.pid_file):
             _say(told)
-            return _run(daemon, options)
+            return _run(daemon, options, commands)
     except (OptionError, OSError) as error:
         _complain(error)
         return 2
@@ -153,10 +155,8 @@ def _say(text: str) -> None:
         _logger.warning("cannot write to standard output: %s", error)
 
 
-def _run(daemon: _core.Daemon, options: Options) -> int:
-    """Minds signals until the end."""
-    commands: queue.SimpleQueue[str] = queue.SimpleQueue()
-    _mind_signals(commands)
+def _run(daemon: _core.Daemon, options: Options, commands: queue.SimpleQueue[str]) -> int:
+    """Does what signals say until the end."""
     lonely_since = time.monotonic()
     is_draining = False
     while True:
@@ -183,7 +183,10 @@ def _run(daemon: _core.Daemon, options: Options) -> int:
                 return 0
 
 
-def _mind_signals(commands: queue.SimpleQueue[str]) -> None:
+def _mind_signals() -> queue.SimpleQueue[str]:
+    """Where the commands come that are given by signals."""
+    commands: queue.SimpleQueue[str] = queue.SimpleQueue()
+
     def end(_number: int, _frame: Any) -> None:
         commands.put("end")
 
@@ -194,6 +197,7 @@ def _mind_signals(commands: queue.SimpleQueue[str]) -> None:
     signal.signal(signal.SIGINT, end)
     if sys.platform != "win32":
         signal.signal(signal.SIGUSR1, tell)
+    return commands
 
 
 def _drain(daemon: _core.Daemon, patience: float, commands: queue.SimpleQueue[str]) -> None:
