@@ -9,6 +9,7 @@ from benches.suite.contestants.base import Contestant
 # Where each is found: a process imports only the one that it measures.
 _PLACES = {
     "pp": "ours:Ours",
+    "pp-node": "nodes:OursByNode",
     "pool": "pool:Pool",
     "futures": "futures:Futures",
     "loky": "futures:Loky",
@@ -18,7 +19,6 @@ _PLACES = {
     "ppft": "classic:Ppft",
     "ray": "ray:Ray",
     "dask": "dask:Dask",
-    "pp-node": "nodes:OursByNode",
     "scaler": "scaler:Scaler",
     "classic-node": "nodes:ClassicByNode",
     "machine": "machine:Machine",

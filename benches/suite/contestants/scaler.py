@@ -17,7 +17,10 @@ class Scaler(Contestant):
     key = "scaler"
     title = "OpenGRIS Scaler"
     imports = "from scaler import Client"
-    program = "Client(address={address!r}).submit(noop, 1).result()"
+    # A client that nobody holds takes its jobs along; one that is connected never ends.
+    program = (
+        "((client := Client(address={address!r})).submit(noop, 1).result(), client.disconnect())[0]"
+    )
     version = "from importlib.metadata import version; print(version('opengris-scaler'))"
     note = "`SchedulerClusterCombo` on loopback; nothing is encrypted"
 

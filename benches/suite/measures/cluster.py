@@ -13,14 +13,12 @@ from benches.suite.measures.efficiency import efficiency
 from benches.suite.measures.rate import one_by_one
 from benches.suite.measures.round_trip import round_trips
 from benches.suite.stage import Stage
-from benches.suite.timing import warm_up
 
 _SIZE = "100 MB"
 
 
 def first_result(stage: Stage) -> Figures:
-    """The first result of another program, which joins what runs already."""
-    warm_up(stage)
+    """The first result of another program, which joins what runs already, idle so far."""
     expression = stage.contestant.joining()
     return {"first": start.first_result_of(stage.kind.imports, expression)}
 
