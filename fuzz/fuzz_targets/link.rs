@@ -80,6 +80,7 @@ fn as_parent(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolErr
         | FromExecutor::Introduce { .. }
         | FromExecutor::Capacity { .. }
         | FromExecutor::Leaving
+        | FromExecutor::Charge { .. }
         | FromExecutor::Credit { .. }
         | FromExecutor::Pong { .. }
         | FromExecutor::Want { .. }

@@ -147,6 +147,7 @@ pub enum ByNode<'a> {
     More(What, &'a [u8]),
     MuchMore(What, u16),
     Recalled(Number, bool),
+    Charge(Number, u32, u32),
     Carry(Number, Size, &'a [u8]),
     Place(Number, Number),
     Pong(u64),
@@ -179,6 +180,11 @@ impl ByNode<'_> {
             Self::Recalled(job, recalled) => FromExecutor::Recalled {
                 job: job.into(),
                 recalled,
+            },
+            Self::Charge(job, deaths, losses) => FromExecutor::Charge {
+                job: job.into(),
+                deaths,
+                losses,
             },
             Self::Carry(segment, size, body) => FromExecutor::Carry {
                 segment: segment.into(),
