@@ -104,6 +104,7 @@ impl Simulation {
             return Ok(());
         };
         self.world.counts.faults += 1;
+        self.world.trace.note(self.world.now, &what);
         let mend = Event::Mend { number };
         match what {
             What::Crash { host, lasts, .. } => {
@@ -121,9 +122,7 @@ impl Simulation {
                 }
             }
             What::Partition { path, lasts } => {
-                if let Some(path) = self.world.net.paths.get_mut(path) {
-                    path.blocks += 1;
-                }
+                self.world.net.block(path);
                 self.world.plan(lasts, mend);
             }
             What::Reset { path } => self.reset(path),
@@ -159,11 +158,7 @@ impl Simulation {
                 self.restart(host, workers);
             }
             What::Partition { path, .. } => {
-                let is_over = self.world.net.paths.get_mut(path).is_some_and(|path| {
-                    path.blocks = path.blocks.saturating_sub(1);
-                    path.blocks == 0
-                });
-                if is_over {
+                if self.world.net.unblock(path) {
                     let world = &mut self.world;
                     let (now, rng, queue) = (world.now, &mut world.rng, &mut world.queue);
                     world.net.release(path, now, rng, queue);

@@ -1,6 +1,6 @@
 //! Links between engines, and the ways that their messages take.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use pp_core::ExecutorId;
 
@@ -30,8 +30,6 @@ pub struct Path {
     pub retry: u64,
     /// Bytes per second that go through each link; 0: any number.
     pub rate: u64,
-    /// How many partitions it is in at the moment: then nothing gets through.
-    pub(crate) blocks: u32,
 }
 
 impl Path {
@@ -43,7 +41,6 @@ impl Path {
             loss: 0,
             retry: 200_000_000,
             rate: 0,
-            blocks: 0,
         }
     }
 }
@@ -84,6 +81,8 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 pub(crate) struct Net {
     pub(crate) paths: Vec<Path>,
+    /// How many partitions each of them is in, by its number.
+    blocks: BTreeMap<usize, u32>,
     pub(crate) links: Vec<Option<Box<Link>>>,
     pub(crate) sent: u64,
 }
@@ -107,7 +106,25 @@ impl Net {
 
     /// Whether nothing gets through on a way.
     pub(crate) fn is_blocked(&self, path: usize) -> bool {
-        self.paths.get(path).is_some_and(|path| path.blocks > 0)
+        self.blocks.contains_key(&path)
+    }
+
+    /// Nothing gets through on a way from now on.
+    pub(crate) fn block(&mut self, path: usize) {
+        *self.blocks.entry(path).or_default() += 1;
+    }
+
+    /// One partition of a way ends. True if it was the last.
+    pub(crate) fn unblock(&mut self, path: usize) -> bool {
+        let Some(blocks) = self.blocks.get_mut(&path) else {
+            return false;
+        };
+        *blocks -= 1;
+        let is_over = *blocks == 0;
+        if is_over {
+            self.blocks.remove(&path);
+        }
+        is_over
     }
 
     /// What one end of a link has sent does not get through.

@@ -1,11 +1,12 @@
 //! From the first event to the last.
 
+use crate::book::Outcome;
 use crate::pulse::interval;
 use crate::simulation::Simulation;
 use crate::violation::Violation;
 
 /// More events than this mean that something goes round in circles.
-pub(crate) const MOST_EVENTS: u64 = 200_000;
+pub(crate) const MOST_EVENTS: u64 = 20_000_000;
 
 /// How often everything is looked at: after so many events.
 const AUDIT: u64 = 64;
@@ -40,12 +41,13 @@ impl Simulation {
     pub fn rest(&mut self) -> Result<(), Violation> {
         let patience = self.world.settings.patience;
         let planned = self.faults.iter().map(|fault| fault.at).max().unwrap_or(0);
+        self.pass(planned.saturating_sub(self.world.now))?;
         let frozen = self.world.hosts.iter().map(|host| host.frozen_until).max();
-        let last = planned
-            .max(frozen.unwrap_or(0))
-            .saturating_sub(self.world.now);
+        let last = frozen.unwrap_or(0).saturating_sub(self.world.now);
         self.pass(last + 4 * (patience + 2 * interval(patience)) + 2_000_000_000)?;
+        let now = self.world.now;
         self.check_quiet()
+            .map_err(|wrong| wrong.at(&format!("at {now}")))
     }
 
     fn next_is_before(&self, until: u64) -> bool {
@@ -61,6 +63,23 @@ impl Simulation {
             return self.audit().map_err(|wrong| wrong.at(&format!("at {now}")));
         }
         Ok(())
+    }
+
+    /// When a job ended for its caller, in nanoseconds; `None` if it has not.
+    pub fn ended(&self, number: usize) -> Option<u64> {
+        let entry = self.world.book.entries.get(number)?;
+        entry.outcome.map(|_| entry.ended_at)
+    }
+
+    /// How a job ended for its caller; `None` if it has not.
+    pub fn outcome(&self, number: usize) -> Option<Outcome> {
+        self.world.book.entries.get(number)?.outcome
+    }
+
+    /// How often a job has begun, and when it did for the last time, in nanoseconds.
+    pub fn begun(&self, number: usize) -> (u32, u64) {
+        let entry = self.world.book.entries.get(number);
+        entry.map_or((0, 0), |entry| (entry.begun, entry.begun_at))
     }
 
     /// Keeps the last lines of what happens, from now on.

@@ -30,6 +30,8 @@ pub struct Size {
     pub faults: u32,
     /// Within how many nanoseconds they happen, at the most.
     pub horizon: u64,
+    /// As [`Settings::check_every`].
+    pub check_every: u64,
 }
 
 impl Size {
@@ -41,6 +43,7 @@ impl Size {
         jobs: 60,
         faults: 6,
         horizon: 6 * S,
+        check_every: 1,
     };
     /// For long runs.
     pub const LARGE: Self = Self {
@@ -50,6 +53,7 @@ impl Size {
         jobs: 20_000,
         faults: 200,
         horizon: 200 * S,
+        check_every: 64,
     };
 }
 
@@ -153,7 +157,10 @@ impl Scenario {
 impl Author {
     fn new(seed: u64, size: Size) -> Self {
         let mut rng = Rng::new(seed);
-        let settings = settings(&mut rng);
+        let settings = Settings {
+            check_every: size.check_every,
+            ..settings(&mut rng)
+        };
         Self {
             setup: Setup::new(rng.draw(), settings),
             horizon: rng.magnitude(100 * MS, size.horizon),
