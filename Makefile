@@ -50,7 +50,7 @@ CARGO_FUZZ := $(CURDIR)/.tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz$(
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # An input that takes so long, or asks for so much memory at once, is a finding.
-FUZZ_ARGS ?= -timeout=10 -malloc_limit_mb=256 -len_control=20 -verbosity=0 -print_final_stats=1
+FUZZ_ARGS ?= -timeout=10 -malloc_limit_mb=256 -len_control=20 -print_funcs=0 -verbosity=0 -print_final_stats=1
 
 rwildcard = $(foreach entry,$(wildcard $(1)/*),$(call rwildcard,$(entry),$(2)) $(filter $(2),$(entry)))
 RUST_SOURCES := Cargo.toml Cargo.lock $(call rwildcard,crates,%.rs %.toml)
