@@ -370,3 +370,57 @@ fn a_node_that_does_not_answer_as_it_should_is_not_used() {
         assert!(matches!(error, HandshakeError::Protocol(_)), "{error:?}");
     });
 }
+
+/// A node that offers itself, as the gateway has it, and what comes of the offer there.
+async fn offered(
+    node: Host,
+) -> (
+    Offered,
+    tokio::task::JoinHandle<Result<Admitted, HandshakeError>>,
+) {
+    let (here, there) = sockets().await;
+    let dialing = tokio::spawn(async move {
+        let patience = Duration::from_secs(30);
+        offer(here, &identity('a'), &node, anybody, patience).await
+    });
+    let own = host();
+    match admit(there, &identity('a'), &own, anybody).await.unwrap() {
+        Arrival::Node(offered) => (*offered, dialing),
+        Arrival::Parent(admitted) => panic!("{admitted:?}"),
+    }
+}
+
+#[test]
+fn a_node_that_dials_is_met_when_it_is_needed() {
+    drive(async {
+        let node = Host {
+            name: "hidden".into(),
+            ..host()
+        };
+        let (waiting, dialing) = offered(node).await;
+        assert_eq!(waiting.host.name, "hidden");
+        assert!(waiting.is_alive());
+        let reached = waiting
+            .reach(&caller(&[[1; 16]]), b"settings")
+            .await
+            .unwrap();
+        let admitted = dialing.await.unwrap().unwrap();
+        assert_eq!(reached.host.name, "hidden");
+        assert_eq!(admitted.settings, b"settings");
+        assert_eq!(admitted.caller.route, [[1; 16]]);
+    });
+}
+
+#[test]
+fn a_node_that_dialed_and_has_gone_is_known_to_be() {
+    drive(async {
+        let (waiting, dialing) = offered(host()).await;
+        assert!(waiting.is_alive());
+        dialing.abort();
+        while waiting.is_alive() {
+            tokio::task::yield_now().await;
+        }
+        let error = waiting.reach(&caller(&[]), b"").await.unwrap_err();
+        assert!(matches!(error, HandshakeError::Network(_)), "{error:?}");
+    });
+}
