@@ -178,17 +178,21 @@ class Network:
         self._stack.close()
 
 
+# If this variable is "required", there must be networks.
+WISH = "PP_TEST_NETWORKS"
+
+
 @contextmanager
 def network_or_skip() -> Iterator[Network]:
-    """A network; skips the test where there can be none."""
+    """A network; skips the test where there can be none, or fails it if there must be."""
+    give_up = pytest.fail if os.environ.get(WISH) == "required" else pytest.skip
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        pytest.skip("network namespaces are for root")
+        give_up("network namespaces are for root")
     with ExitStack() as stack:
         try:
             network = stack.enter_context(Network())
-            probe = network.host()
-            with probe.entered():
+            with network.host().entered():
                 pass
         except (ForbiddenError, OSError) as error:
-            pytest.skip(f"this system does not allow networks of their own: {error}")
+            give_up(f"this system does not allow networks of their own: {error}")
         yield network
