@@ -105,7 +105,10 @@ impl NotReached {
     /// How long to wait at the most before the next try.
     fn longest_pause(&self) -> Duration {
         match self {
-            Self::Handshake(HandshakeError::Network(_) | HandshakeError::Ended(_))
+            // A machine that is frozen accepts, and says nothing; it may go on any moment.
+            Self::Handshake(
+                HandshakeError::Network(_) | HandshakeError::Ended(_) | HandshakeError::TooSlow(_),
+            )
             | Self::Unknown(_)
             | Self::Connect(_) => DOWN_PAUSE,
             Self::Handshake(_) => REFUSED_PAUSE,
@@ -114,7 +117,11 @@ impl NotReached {
 
     /// Whether somebody should do something about it.
     fn is_lasting(&self) -> bool {
-        self.longest_pause() == REFUSED_PAUSE || matches!(self, Self::Unknown(_))
+        let may_be_nobody = matches!(
+            self,
+            Self::Unknown(_) | Self::Handshake(HandshakeError::TooSlow(_))
+        );
+        may_be_nobody || self.longest_pause() == REFUSED_PAUSE
     }
 }
 
@@ -312,4 +319,28 @@ fn tell(told: &mut String, name: &str, error: &dyn std::fmt::Display, is_lasting
         );
     }
     *told = text;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_come_back_any_moment_is_tried_often() {
+        let slow = HandshakeError::TooSlow(HANDSHAKE_TIME);
+        let broken = HandshakeError::Network(io::ErrorKind::ConnectionReset.into());
+        for error in [slow, broken] {
+            assert_eq!(NotReached::from(error).longest_pause(), DOWN_PAUSE);
+        }
+        let stranger = NotReached::from(HandshakeError::Stranger);
+        assert_eq!(stranger.longest_pause(), REFUSED_PAUSE);
+    }
+
+    #[test]
+    fn what_somebody_should_see_to_is_told_loudly() {
+        let slow = NotReached::from(HandshakeError::TooSlow(HANDSHAKE_TIME));
+        let stranger = NotReached::from(HandshakeError::Stranger);
+        assert!(slow.is_lasting() && stranger.is_lasting());
+        assert!(!NotReached::Connect(io::ErrorKind::ConnectionRefused.into()).is_lasting());
+    }
 }
