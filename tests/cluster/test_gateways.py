@@ -8,11 +8,13 @@ from collections import Counter
 
 import pytest
 
+import pp
 from tests.cluster.checks import Tally
 from tests.cluster.conftest import MakeClient, MakeNode
-from tests.cluster.jobs import slowly, where
+from tests.cluster.jobs import kill_node, slowly, where
 from tests.cluster.nodes import Node
-from tests.support import eventually
+from tests.failures.ledger import Ledger
+from tests.support import caught_from, eventually
 
 pytestmark = [
     pytest.mark.timeout(90),
@@ -104,3 +106,40 @@ def test_nodes_that_dialed_and_have_gone_leave_nothing_at_the_gateway(
 def open_in(node: Node) -> int:
     """How many descriptors a node has open."""
     return len(os.listdir(f"/proc/{node.process.pid}/fd"))
+
+
+def test_a_job_that_takes_nodes_behind_a_gateway_down_fails_alone(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    node = make_node(workers=2)
+    gateway = make_node("--ppservers", node.name, workers=0)
+    server = make_client(gateway, max_node_losses=3)
+    before = [server.submit(slowly, (i, 0.02)) for i in range(30)]
+    killer = server.submit(kill_node, (ledger,))
+    after = [server.submit(slowly, (i, 0.02)) for i in range(30)]
+    for _ in range(3):
+        node.process.wait(30)
+        node = make_node(workers=2, port=node.port)
+    error = caught_from(killer)
+    assert isinstance(error, pp.NodeLost)
+    assert error.losses == 3
+    assert [job() for job in before + after] == [*range(30), *range(30)]
+    assert len(set(ledger.after("kills "))) == 3
+    assert gateway.process.poll() is None
+
+
+def test_a_tree_of_gateways_loses_nothing(make_node: MakeNode, make_client: MakeClient) -> None:
+    leaves = [make_node("--name", f"leaf{n}", workers=1) for n in range(2)]
+    middle = make_node("--name", "middle", "--ppservers", leaves[0].name, workers=0)
+    words = ("--name", "top", "--ppservers", f"{middle.name},{leaves[1].name}")
+    top = make_node(*words, workers=0)
+    server = make_client(top)
+    eventually(lambda: server.get_active_nodes()[top.name] == 2, "all of it is there")
+    submitted = [server.submit(slowly, (i, 0.02)) for i in range(150)]
+    submitted[20]()
+    middle.kill()
+    make_node("--name", "middle", "--ppservers", leaves[0].name, workers=0, port=middle.port)
+    eventually(lambda: server.get_active_nodes()[top.name] == 2, "it is there again")
+    assert [job() for job in submitted] == list(range(150))
+    names = {job()[0] for job in [server.submit(_where_slowly) for _ in range(30)]}
+    assert names == {"leaf0", "leaf1"}
