@@ -228,7 +228,11 @@ impl Engine {
                 self.lose(executor, Parting::Silent, world);
                 continue;
             }
-            let nonce = child.pulse.ask(world.now);
+            let nonce = if world.net.is_clear(child.link, PARENT, world.now) {
+                child.pulse.ask(world.now)
+            } else {
+                child.pulse.number()
+            };
             world.say(child.link, PARENT, Message::Ping { nonce });
             let measured = child.pulse.latency();
             self.measure(executor, measured, world);

@@ -134,6 +134,12 @@ impl Net {
         }
     }
 
+    /// Whether all that one end of a link has said has left it.
+    pub(crate) fn is_clear(&self, link: usize, from: usize, now: u64) -> bool {
+        self.link(link)
+            .is_some_and(|link| link.lanes[from].free <= now)
+    }
+
     /// Connects two engines that are `hosts` apart on a way.
     pub(crate) fn connect(
         &mut self,

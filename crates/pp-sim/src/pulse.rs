@@ -26,9 +26,14 @@ impl Pulse {
         }
     }
 
-    pub(crate) fn ask(&mut self, now: u64) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         let nonce = self.next_nonce;
         self.next_nonce += 1;
+        nonce
+    }
+
+    pub(crate) fn ask(&mut self, now: u64) -> u64 {
+        let nonce = self.number();
         self.asked.get_or_insert((nonce, now));
         nonce
     }

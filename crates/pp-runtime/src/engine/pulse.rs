@@ -40,10 +40,16 @@ impl Pulse {
         (patience / 10).clamp(Duration::from_millis(20), Duration::from_millis(500))
     }
 
-    /// The number of the next question.
-    pub(crate) fn ask(&mut self, now: Instant) -> u64 {
+    /// The number of the next question, whose answer measures nothing.
+    pub(crate) fn number(&mut self) -> u64 {
         let nonce = self.next_nonce;
         self.next_nonce += 1;
+        nonce
+    }
+
+    /// The number of the next question.
+    pub(crate) fn ask(&mut self, now: Instant) -> u64 {
+        let nonce = self.number();
         self.asked.get_or_insert((nonce, now));
         nonce
     }
@@ -111,6 +117,17 @@ mod tests {
         let nonce = pulse.ask(start);
         pulse.answered(nonce, start + SECOND);
         assert_eq!(pulse.latency(), SECOND, "long ago it was shorter");
+    }
+
+    #[test]
+    fn a_question_that_measures_nothing_leaves_the_way_as_it_was() {
+        let mut pulse = Pulse::new(SECOND, Duration::from_micros(300));
+        let now = Instant::now();
+        for _ in 0..2 * WINDOW {
+            let nonce = pulse.number();
+            pulse.answered(nonce, now + SECOND);
+        }
+        assert_eq!(pulse.latency(), Duration::from_micros(300));
     }
 
     #[test]

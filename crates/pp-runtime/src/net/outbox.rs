@@ -120,7 +120,6 @@ impl Outbox {
     }
 
     /// Whether nothing waits.
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.lanes.is_empty()
     }
