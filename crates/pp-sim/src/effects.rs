@@ -246,6 +246,9 @@ impl Engine {
     /// Says how many jobs run at a time and may be here, and which of those that were asked
     /// for stay.
     fn report_to_parent(&mut self, world: &mut World) {
+        if self.uplink.is_none() {
+            return;
+        }
         let slots = self.slots();
         let Some(uplink) = &mut self.uplink else {
             return;
