@@ -62,7 +62,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick fuzz-quick format clean distclean
+.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick fuzz-quick soak scale format clean distclean
 
 help:
 	@echo "make demo         build, and run the demo: real work on all cores beside the plain loop"
@@ -77,6 +77,8 @@ help:
 	@echo "make bench        this project beside its peers, in 40 minutes, into docs/benchmarks/"
 	@echo "make bench-quick  beside the standard library only, in two minutes, on the terminal"
 	@echo "make fuzz-quick   each fuzz target for a minute; FUZZ_SECONDS and FUZZ_TARGETS change that"
+	@echo "make soak         clusters under virtual time, with all kinds of faults, from many seeds"
+	@echo "make scale        10,000 nodes and 10 million jobs under virtual time, into scale.csv"
 	@echo "make format       rustfmt and ruff, in place"
 	@echo "make clean        removes what was built; distclean also the environments"
 	@echo ""
@@ -134,6 +136,17 @@ fuzz-quick: $(CARGO_FUZZ)
 	  RUSTC_BOOTSTRAP=1 "$(CARGO_FUZZ)" run "$$target" -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_ARGS); \
 	done
 	@echo "make fuzz-quick: nothing was found."
+
+# From seed SOAK_SEED on: so many small clusters, then large ones for so many events.
+SOAK_SEED ?= 100000
+SOAK_SMALL ?= 20000
+SOAK_EVENTS ?= 2000000
+
+soak: $(VENV)/.made
+	$(CARGO) run --locked --release --package pp-sim --example soak -- $(SOAK_SEED) $(SOAK_SMALL) $(SOAK_EVENTS)
+
+scale: $(VENV)/.made
+	$(CARGO) run --locked --release --package pp-sim --example scale -- scale.csv
 
 format: $(VENV)/.dev-installed
 	$(CARGO) fmt --all

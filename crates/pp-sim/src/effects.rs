@@ -16,21 +16,21 @@ use crate::world::World;
 const CREDIT_PER_SLOT: u32 = 2_048;
 const CREDIT_MAX: u32 = 1 << 20;
 
-/// More decisions than this at one moment mean that they go round in circles.
-const MOST_EFFECTS: u64 = 100_000;
+/// More decisions than this for each job, at one moment, mean that they go round in circles.
+const MOST_EFFECTS: u64 = 1_000;
 
 impl Engine {
     /// Carries out all decisions, and tells the parent what it wants to know.
     pub(crate) fn settle(&mut self, world: &mut World) -> Result<(), Violation> {
-        let before = world.counts.effects;
+        let most = world.counts.effects + MOST_EFFECTS * (1 + world.book.entries.len() as u64);
         loop {
             while let Some(effect) = self.scheduler.poll() {
                 world.counts.effects += 1;
-                if world.counts.effects - before > MOST_EFFECTS {
+                if world.counts.effects > most {
                     let detail = format!("those of engine {} do not", self.id);
                     return Err(Violation::new("decisions come to an end", detail));
                 }
-                self.carry_out(effect, world)?;
+                self.carry_out(&effect, world)?;
             }
             self.report_to_parent(world);
             let Some((executor, why)) = self.condemned.pop() else {
@@ -43,9 +43,9 @@ impl Engine {
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect<Work>, world: &mut World) -> Result<(), Violation> {
-        world.trace.note(world.now, &effect);
-        match effect {
+    fn carry_out(&mut self, effect: &Effect<Work>, world: &mut World) -> Result<(), Violation> {
+        world.trace.note(world.now, effect);
+        match *effect {
             Effect::Start { executor } => self.start(executor, world),
             Effect::SendFunction { executor, function } => {
                 self.send_function(executor, function, world);

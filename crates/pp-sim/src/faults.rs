@@ -157,12 +157,10 @@ impl Simulation {
             What::Crash { host, workers, .. } | What::PowerOff { host, workers, .. } => {
                 self.restart(host, workers);
             }
-            What::Partition { path, .. } => {
-                if self.world.net.unblock(path) {
-                    let world = &mut self.world;
-                    let (now, rng, queue) = (world.now, &mut world.rng, &mut world.queue);
-                    world.net.release(path, now, rng, queue);
-                }
+            What::Partition { path, .. } if self.world.net.unblock(path) => {
+                let world = &mut self.world;
+                let (now, rng, queue) = (world.now, &mut world.rng, &mut world.queue);
+                world.net.release(path, now, rng, queue);
             }
             What::Leave { host, lasts, .. } => {
                 self.stop(host)?;
@@ -291,14 +289,9 @@ impl Simulation {
     }
 
     /// A job takes its node down, if it still runs there.
-    pub(crate) fn take_down(
-        &mut self,
-        engine: usize,
-        executor: ExecutorId,
-        job: JobId,
-    ) -> Result<(), Violation> {
+    pub(crate) fn take_down(&mut self, engine: usize, executor: ExecutorId, job: JobId) {
         let Some(entry) = self.engine(engine) else {
-            return Ok(());
+            return;
         };
         let host = entry.host;
         let worker = entry.workers.get(&executor);
@@ -310,6 +303,5 @@ impl Simulation {
             let lasts = self.world.rng.between(200, 2000) * 1_000_000;
             self.world.plan(lasts, Event::Restart { host });
         }
-        Ok(())
     }
 }

@@ -181,8 +181,8 @@ impl Net {
         };
         let lane = &mut entry.lanes[from];
         let mut arrives = now + path.delay;
-        if path.rate > 0 {
-            let takes = size_of(&message, size).saturating_mul(1_000_000_000) / path.rate;
+        let size = size_of(&message, size).saturating_mul(1_000_000_000);
+        if let Some(takes) = size.checked_div(path.rate) {
             lane.free = lane.free.max(now) + takes;
             arrives = lane.free + path.delay;
         }

@@ -106,8 +106,9 @@ impl Simulation {
     fn frozen(&self, event: Event) -> Option<u64> {
         let host = match event {
             Event::Share { host } => Some(host),
-            Event::Dial { engine, .. } | Event::Connect { engine, .. } => self.host_of(engine),
-            Event::TakeDown { engine, .. } => self.host_of(engine),
+            Event::Dial { engine, .. }
+            | Event::Connect { engine, .. }
+            | Event::TakeDown { engine, .. } => self.host_of(engine),
             Event::Cancel { number } | Event::Submit { first: number, .. } => {
                 let entry = self.world.book.entries.get(number);
                 entry.map(|entry| entry.client as usize)
@@ -197,7 +198,7 @@ impl Simulation {
                 engine,
                 executor,
                 job,
-            } => return self.take_down(engine, executor, job),
+            } => self.take_down(engine, executor, job),
             Event::Restart { host } => self.restart(host, None),
             Event::Ready { engine, executor } => {
                 self.with(engine, |engine, world| engine.ready(executor, world))?;
