@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod author;
 mod book;
 mod checks;
 mod connections;

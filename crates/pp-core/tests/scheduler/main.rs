@@ -11,11 +11,13 @@
 
 mod cancel;
 mod checks;
+mod cluster;
 mod death;
 mod destroy;
 mod env;
 mod events;
 mod functions;
+mod losses;
 mod nodes;
 mod ops;
 mod placement;
