@@ -5,8 +5,8 @@ use crate::pulse::interval;
 use crate::simulation::Simulation;
 use crate::violation::Violation;
 
-/// More events than this mean that something goes round in circles.
-pub(crate) const MOST_EVENTS: u64 = 20_000_000;
+/// More events than this, and for each job, mean that something goes round in circles.
+const MOST_EVENTS: (u64, u64) = (20_000_000, 100);
 
 /// How often everything is looked at: after so many events.
 const AUDIT: u64 = 64;
@@ -15,8 +15,10 @@ impl Simulation {
     /// Lets time pass until all jobs have ended, or `limit` nanoseconds have passed: then
     /// that is wrong.
     pub fn run(&mut self, limit: u64) -> Result<(), Violation> {
+        let jobs = self.world.book.entries.len() as u64;
+        let most = MOST_EVENTS.0 + MOST_EVENTS.1 * jobs;
         while self.world.book.open > 0 {
-            let is_endless = self.world.counts.events > MOST_EVENTS;
+            let is_endless = self.world.counts.events > most;
             if self.world.now > limit || is_endless || !self.step()? {
                 return Err(self.stuck());
             }
