@@ -43,7 +43,7 @@ def start(make_node: MakeNode) -> Start:
 
     def make(on: Host, **options: object) -> Node:
         words = ["--name", on.address]
-        options = {"host": "0.0.0.0", "port": PORT, "workers": 1, **options}
+        options = {"host": "::", "port": PORT, "workers": 1, **options}
         return make_node(*words, prefix=on.prefix, **options)
 
     return make
@@ -287,3 +287,17 @@ def test_nodes_are_found_where_there_is_only_ipv6(network: Network, start: Start
     (name,) = set(server.get_active_nodes()) - {"local"}
     assert name.startswith("[fe80::")
     assert name.endswith(f"]:{node.port}")
+
+
+@pytest.mark.parametrize("family", ["0.0.0.0", "::"])
+def test_a_node_is_named_by_an_address_that_can_be_used_elsewhere(
+    family: str, network: Network, start: Start, use: Use
+) -> None:
+    """By which of its addresses it answers first is chance; how it is called is not."""
+    host = network.host()
+    for _ in range(4):
+        node = start(host, host=family)
+        server = use("*")
+        await_nodes(server, host)
+        server.destroy()
+        node.kill()

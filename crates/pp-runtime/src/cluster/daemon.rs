@@ -60,11 +60,21 @@ impl DaemonConfig {
     fn findable(&self, listeners: &[TcpListener]) -> Option<Findable> {
         let asked_at = self.discovery?;
         let key = self.identity.beacon()?;
-        let address = listeners.first()?.local_addr().ok()?;
+        let bound = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok());
+        let bound: Vec<SocketAddr> = bound.collect();
+        // The one for all addresses of IPv6 takes those of IPv4, too.
+        let takes_v4 =
+            |address: &&SocketAddr| address.is_ipv4() || address.ip() == Ipv6Addr::UNSPECIFIED;
         Some(Findable {
             key,
             node: self.host.node,
-            port: address.port(),
+            port_v4: bound.iter().find(takes_v4).map(SocketAddr::port),
+            port_v6: bound
+                .iter()
+                .find(|address| address.is_ipv6())
+                .map(SocketAddr::port),
             asked_at,
         })
     }

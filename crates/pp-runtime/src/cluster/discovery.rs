@@ -36,8 +36,10 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) struct Findable {
     pub(super) key: Arc<Key>,
     pub(super) node: NodeId,
-    /// Where it takes connections.
-    pub(super) port: u16,
+    /// The ports at which it takes connections, where it does: with IPv4,
+    pub(super) port_v4: Option<u16>,
+    /// and with IPv6.
+    pub(super) port_v6: Option<u16>,
     /// Where it is asked.
     pub(super) asked_at: u16,
 }
@@ -45,16 +47,14 @@ pub(super) struct Findable {
 impl Findable {
     /// Answers questions, for ever.
     pub(super) async fn answer(self) {
-        let sockets = [
-            listen(Domain::IPV4, self.asked_at),
-            listen(Domain::IPV6, self.asked_at),
-        ];
-        let [v4, v6] = sockets.map(|socket| match socket {
-            Ok(socket) => Some(socket),
-            Err(error) => {
-                tracing::debug!(%error, "cannot listen for questions");
-                None
-            }
+        let families = [(Domain::IPV4, self.port_v4), (Domain::IPV6, self.port_v6)];
+        let [v4, v6] = families.map(|(domain, port)| {
+            // Who could not connect is not to be told.
+            port?;
+            let socket = listen(domain, self.asked_at);
+            socket
+                .inspect_err(|error| tracing::debug!(%error, "cannot listen for questions"))
+                .ok()
         });
         if v4.is_none() && v6.is_none() {
             let port = self.asked_at;
@@ -81,10 +81,15 @@ impl Findable {
     }
 
     async fn reply(&self, socket: Option<&UdpSocket>, packet: &[u8], peer: SocketAddr) {
-        if let (Some(socket), Some(Beacon::Question { nonce })) =
-            (socket, Beacon::open(packet, &self.key))
+        let port = if peer.is_ipv4() {
+            self.port_v4
+        } else {
+            self.port_v6
+        };
+        if let (Some(socket), Some(port), Some(Beacon::Question { nonce })) =
+            (socket, port, Beacon::open(packet, &self.key))
         {
-            let (node, port) = (self.node, self.port);
+            let node = self.node;
             let answer = Beacon::Answer { nonce, node, port };
             if let Err(error) = socket.send_to(&answer.seal(&self.key), peer).await {
                 tracing::debug!(%error, %peer, "a question cannot be answered");
@@ -170,10 +175,22 @@ struct Found {
     heard: Instant,
     /// Where it has answered from.
     spot: Arc<Spot>,
-    task: AbortHandle,
+    /// The question that it has answered first.
+    first: Nonce,
+    /// Who minds it, once it has a name.
+    task: Option<AbortHandle>,
 }
 
 impl Found {
+    fn new(address: SocketAddr, first: Nonce) -> Self {
+        Self {
+            heard: Instant::now(),
+            spot: Spot::new(address),
+            first,
+            task: None,
+        }
+    }
+
     fn heard_at(&mut self, address: SocketAddr) {
         self.heard = Instant::now();
         let mut addresses = self.spot.addresses.lock();
@@ -303,25 +320,28 @@ impl Finder {
         // With the scope of an address that is of one link only.
         let mut address = peer;
         address.set_port(port);
-        if let Some(known) = found.get_mut(&node) {
-            return known.heard_at(address);
-        }
-        if let Some(mut known) = take_at(found, address) {
-            // It was started again. Where it was before, it is dialed already.
-            known.heard_at(address);
-            found.insert(node, known);
-            return;
-        }
-        tracing::info!(node = %address, "node found");
-        let spot = Spot::new(address);
-        let place = Place::Known(Arc::clone(&spot));
-        let minding = Arc::clone(&self.minder).mind_place(address.to_string().into(), place);
-        let found_now = Found {
-            heard: Instant::now(),
-            spot,
-            task: tasks.spawn(minding),
+        let mut known = match found.remove(&node) {
+            Some(known) if known.task.is_some() => known,
+            // If it was started again, it is dialed already where it was before.
+            unnamed => take_at(found, address)
+                .or(unnamed)
+                .unwrap_or_else(|| Found::new(address, nonce)),
         };
-        found.insert(node, found_now);
+        known.heard_at(address);
+        // An address of one link is a name only for who has no other, and that may be in
+        // another answer to the same question.
+        if known.task.is_none() && (!is_of_one_link(&address) || known.first != nonce) {
+            known.task = Some(self.mind(&known.spot, tasks));
+        }
+        found.insert(node, known);
+    }
+
+    fn mind(&self, spot: &Arc<Spot>, tasks: &mut JoinSet<()>) -> AbortHandle {
+        let name = spot.addresses.lock().first().map(ToString::to_string);
+        let name = name.unwrap_or_default();
+        tracing::info!(node = name, "node found");
+        let place = Place::Known(Arc::clone(spot));
+        tasks.spawn(Arc::clone(&self.minder).mind_place(name.into(), place))
     }
 }
 
@@ -337,9 +357,10 @@ fn take_at(found: &mut HashMap<NodeId, Found>, address: SocketAddr) -> Option<Fo
 fn forget(found: &mut HashMap<NodeId, Found>) {
     found.retain(|_, node| {
         let is_there = node.spot.is_used() || node.heard.elapsed() < FORGET;
-        let stays = is_there && !node.task.is_finished();
-        if !stays {
-            node.task.abort();
+        let is_over = node.task.as_ref().is_some_and(AbortHandle::is_finished);
+        let stays = is_there && !is_over;
+        if let (false, Some(task)) = (stays, &node.task) {
+            task.abort();
         }
         stays
     });
@@ -353,8 +374,8 @@ mod tests {
     fn found_long_ago(address: &str) -> Found {
         Found {
             heard: Instant::now().checked_sub(2 * FORGET).unwrap(),
-            spot: Spot::new(address.parse().unwrap()),
-            task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
+            task: Some(tokio::spawn(std::future::pending::<()>()).abort_handle()),
+            ..Found::new(address.parse().unwrap(), Nonce::default())
         }
     }
 
