@@ -218,6 +218,16 @@ impl HeldJobs {
         self.fill_front();
     }
 
+    /// Of jobs that were known to run, this is not known any more.
+    pub(crate) fn forget_starts(&mut self) {
+        let is_started = |held: &Held| held.state == HeldState::Started;
+        let started = self.places().filter(|(_, held)| is_started(held));
+        let started: Vec<u32> = started.map(|(place, _)| place).collect();
+        for place in started {
+            self.mark(place, HeldState::Sent);
+        }
+    }
+
     /// Changes what is known of the job at a place.
     pub(crate) fn mark(&mut self, place: u32, state: HeldState) {
         let index = self.index(place);

@@ -44,6 +44,10 @@ impl<J> Scheduler<J> {
         };
         if let Some(entry) = self.executors.get_mut(slot) {
             entry.credit = credit;
+            if (slots as usize) < entry.held.slots() {
+                // What had begun behind a gateway may have been lost there.
+                entry.held.forget_starts();
+            }
             entry.held.set_slots(slots);
         }
         self.settle(slot);

@@ -122,6 +122,36 @@ fn a_node_that_leaves_finishes_what_runs() {
     assert_eq!(simulation.report().losses, 0);
 }
 
+#[test]
+fn what_had_begun_behind_a_gateway_begins_elsewhere_when_that_is_lost() {
+    let settings = Settings {
+        patience: PATIENCE,
+        ..Settings::default()
+    };
+    let mut setup = Setup::new(1, settings);
+    let client = setup.client(0);
+    let (gateway, behind, other) = (setup.node(0, 100), setup.node(2, 100), setup.node(2, 100));
+    setup.link(client, gateway, Path::new(200 * US));
+    setup.link(gateway, behind, Path::new(200 * US));
+    setup.link(client, other, Path::new(200 * US));
+    // Some are sent ahead, and asked back while others run for long.
+    let mut jobs = vec![JobSpec::new(1, 2 * MS); 40];
+    jobs.extend([JobSpec::new(1, 4 * S); 4]);
+    let first = setup.submit(client, S, jobs);
+    let (at, host) = (TROUBLE, behind);
+    let (lasts, workers) = (1_000 * S, None);
+    let what = What::PowerOff {
+        host,
+        lasts,
+        workers,
+    };
+    setup.fault(Fault { at, what });
+    let mut simulation = setup.start().unwrap();
+    simulation.run(100 * S).unwrap();
+    let again = (first..first + 44).filter(|&number| simulation.begun(number).0 > 1);
+    assert_eq!(again.count(), 2, "those that ran behind the gateway");
+}
+
 /// Nodes behind a gateway, or not, and one job that takes down whatever node runs it.
 fn killer(gateway: bool, seed: u64) {
     let settings = Settings {

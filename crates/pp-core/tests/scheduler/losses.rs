@@ -175,6 +175,25 @@ fn a_suspect_is_not_asked_back_for_who_must_not_have_it() {
 }
 
 #[test]
+fn what_had_begun_at_a_node_is_asked_for_again_when_that_has_less_room() {
+    let mut cluster = cluster();
+    let gateway = cluster.join(1, us(50));
+    cluster.measure(ms(1));
+    let job = cluster.submit(3)[1];
+    cluster.join(8, us(50));
+    assert!(cluster.recalls().contains(&(gateway, job)));
+    cluster
+        .scheduler
+        .recall_answered(gateway, job, false, cluster.now);
+    cluster.absorb();
+    // What ran behind it was lost, and waits there again.
+    cluster.scheduler.node_capacity(gateway, 0, 0, cluster.now);
+    cluster.absorb();
+    cluster.advance(Duration::from_secs(1));
+    assert!(cluster.recalls().contains(&(gateway, job)));
+}
+
+#[test]
 fn where_one_loss_is_too_many_nothing_runs_twice() {
     let mut cluster = Cluster::new(Config {
         max_node_losses: NonZeroU32::MIN,
