@@ -118,11 +118,14 @@ def test_error_handling() -> None:
 
 
 def test_demo() -> None:
-    printed = run(str(ROOT / "demo"), "--quick")
+    # One of its nodes is killed, which the log tells.
+    printed = run(str(ROOT / "demo"), "--quick", log=r"node is gone \(node: \S+, reason: .*\)\n")
     assert printed.count("times as fast, with equal results\n") == 2
     assert "sum of the primes below    10,000:       5,736,396\n" in printed
     assert re.search(r"^  used most: +self [\d,]+, ", printed, re.MULTILINE)
     assert TABLE in printed
+    assert "  3 nodes found after " in printed
+    assert "  all 60 results are right\n" in printed
 
 
 @pytest.mark.parametrize(("program", "output"), documented_programs())

@@ -20,10 +20,11 @@ from pp._errors import (
     WorkerDied,
     WorkerStartError,
 )
-from pp._serialize import load
+from pp._serialize import load, pickler
 from pp._serialize.form import Form
 from pp._serialize.functions import FunctionPacker
 from pp._serialize.load import load_function
+from pp._serialize.shipping import Shipper
 
 
 def form_of(function: Any) -> Form:
@@ -44,10 +45,31 @@ def test_the_form_is_plain(define: Any) -> None:
     assert not form.bundled
 
 
-def test_another_version_of_python_is_refused() -> None:
+def test_names_are_good_for_any_version_of_python() -> None:
     form = form_of(len)._replace(python=(3, 7))
-    with pytest.raises(SerializationError, match=r"client runs Python 3\.7 and the worker"):
+    assert load_function(repacked(form))("ab") == 2
+
+
+def test_compiled_code_of_another_version_is_refused(
+    define: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickler, "_PYTHON", (3, 7))
+    form = form_of(define("def f(): return 1")["f"])
+    with pytest.raises(SerializationError, match=r"the other side Python 3\.7.* source"):
         load_function(repacked(form))
+
+
+def test_code_of_another_version_is_compiled_from_its_source(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pickler, "_PYTHON", (3, 7))
+    shift = 5
+
+    def shifted(x: int) -> int:
+        return x + shift
+
+    packed = FunctionPacker(Shipper(str(tmp_path))).pack(shifted)
+    assert load_function(packed.blob)(1) == 6
 
 
 def test_loaded_functions_can_be_called() -> None:
