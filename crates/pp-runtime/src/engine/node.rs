@@ -1,6 +1,6 @@
 //! A node as the engine sees it: the parent's end of the protocol on a link.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,6 @@ pub(super) struct Node {
     /// The segments that a result refers to which comes next.
     placed: HashMap<JobId, Vec<u64>>,
     contents: Contents,
-    functions: HashSet<FunctionId>,
     inbox: Vec<u8>,
     parting: Option<oneshot::Sender<Parting>>,
 }
@@ -134,7 +133,6 @@ impl Node {
             partial: HashMap::new(),
             placed: HashMap::new(),
             contents: Contents::default(),
-            functions: HashSet::new(),
             inbox: Vec::new(),
             parting: Some(parting),
         }
@@ -185,7 +183,6 @@ impl Node {
         self.say(&message)?;
         let stream = Stream::Function(function);
         self.link.outbox.lock().send_rest(stream, blob, head);
-        self.functions.insert(id);
         Ok(())
     }
 
@@ -250,7 +247,6 @@ impl Node {
     }
 
     pub(super) fn forget(&mut self, function: FunctionId) -> Result<(), EncodeError> {
-        self.functions.remove(&function);
         let function = function.as_u64();
         let stream = Stream::Function(function);
         self.link.outbox.lock().withdraw(stream);

@@ -259,8 +259,8 @@ impl Uplink {
         Ok(lane)
     }
 
-    pub(super) fn ping(&mut self, nonce: u64) -> Result<(), EncodeError> {
-        // A node does not ask; what it hears of its parent's questions is enough.
+    /// A node does not ask; what it hears of its parent's questions is enough.
+    fn pong(&mut self, nonce: u64) -> Result<(), EncodeError> {
         self.say(&FromExecutor::Pong { nonce })
     }
 
@@ -333,7 +333,7 @@ impl Uplink {
             }
             ToExecutor::Recall { job } => self.call_off(job, Wish::Recall(job), wishes)?,
             ToExecutor::Cancel { job } => self.call_off(job, Wish::Cancel(job), wishes)?,
-            ToExecutor::Ping { nonce } => self.ping(nonce).map_err(protocol)?,
+            ToExecutor::Ping { nonce } => self.pong(nonce).map_err(protocol)?,
             ToExecutor::Shutdown => wishes.push(Wish::Shutdown),
             ToExecutor::Hello { .. }
             | ToExecutor::Configure { .. }
