@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from itertools import cycle
@@ -227,6 +228,39 @@ def test_a_forked_child_keeps_no_connection_open(
     finally:
         os.kill(child, signal.SIGKILL)
     assert_usable(node, make_client)
+
+
+def test_a_child_that_is_forked_while_connections_are_made_keeps_none(
+    make_program: MakeProgram,
+) -> None:
+    """Who is dialed learns of the end of who dials, however few words were changed."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(30)
+        client = make_program(
+            f"""
+            server = pp.Server(0, ("127.0.0.1:{door.getsockname()[1]}",), secret={SECRET!r})
+            ledger.await_one("come")
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            ledger.note(f"child {{child}}")
+            signal.pause()
+            """
+        )
+        caller, _ = door.accept()
+        with caller:
+            client.ledger.note("come")
+            child = int(client.await_one("child "))
+            try:
+                client.signal(signal.SIGKILL)
+                caller.settimeout(30)
+                while caller.recv(4096):
+                    pass
+                assert is_alive(child)
+            except ConnectionResetError:
+                assert is_alive(child)
+            finally:
+                os.kill(child, signal.SIGKILL)
 
 
 # Ends in good order

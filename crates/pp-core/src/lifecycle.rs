@@ -71,7 +71,8 @@ impl<J> Scheduler<J> {
         self.depart(executor, |_, _| false, now);
     }
 
-    /// An executor that was asked to retire, or a node that said so before, has gone.
+    /// An executor that was asked to retire, a node that said so before, or one that is lost
+    /// through no fault of a job (see [`is_own_outage`](crate::is_own_outage)), has gone.
     pub fn executor_exited(&mut self, executor: ExecutorId, now: Time) {
         self.depart(executor, |_, _| false, now);
     }

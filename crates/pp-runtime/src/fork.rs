@@ -60,6 +60,101 @@ pub fn after_fork_in_child() {
     });
 }
 
+/// A socket that no forked child keeps, whoever has it by then.
+#[derive(Debug)]
+pub(crate) struct Unshared<S> {
+    // Dropped before the socket: its number may be another's right after it is closed.
+    entry: Entry,
+    socket: S,
+}
+
+#[cfg(unix)]
+pub(crate) use std::os::fd::AsRawFd as Descriptor;
+#[cfg(windows)]
+pub(crate) use std::os::windows::io::AsRawSocket as Descriptor;
+
+impl<S: Descriptor> Unshared<S> {
+    /// A socket that exists already.
+    pub(crate) fn new(socket: S) -> Self {
+        #[cfg(unix)]
+        close_in_children(&socket);
+        Self {
+            entry: Entry::of(&socket),
+            socket,
+        }
+    }
+
+    /// Has a socket made, between two forks. `make` must not wait.
+    pub(crate) fn make<E>(make: impl FnOnce() -> Result<S, E>) -> Result<Self, E> {
+        #[cfg(unix)]
+        let mut known = SOCKETS.lock();
+        let socket = make()?;
+        #[cfg(unix)]
+        known.push(socket.as_raw_fd());
+        Ok(Self {
+            entry: Entry::of(&socket),
+            socket,
+        })
+    }
+
+    /// The same socket as another type has it.
+    pub(crate) fn convert<T, E>(
+        self,
+        convert: impl FnOnce(S) -> Result<T, E>,
+    ) -> Result<Unshared<T>, E> {
+        let socket = convert(self.socket)?;
+        Ok(Unshared {
+            entry: self.entry,
+            socket,
+        })
+    }
+}
+
+impl<S> std::ops::Deref for Unshared<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.socket
+    }
+}
+
+impl<S> std::ops::DerefMut for Unshared<S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.socket
+    }
+}
+
+/// A place in the list.
+#[derive(Debug)]
+#[cfg(unix)]
+struct Entry(i32);
+
+#[cfg(unix)]
+impl Entry {
+    fn of(socket: &impl Descriptor) -> Self {
+        Self(socket.as_raw_fd())
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Entry {
+    fn drop(&mut self) {
+        SOCKETS.lock().retain(|&known| known != self.0);
+    }
+}
+
+/// There is no fork here.
+#[derive(Debug)]
+#[cfg(not(unix))]
+struct Entry;
+
+#[cfg(not(unix))]
+impl Entry {
+    fn of(_socket: &impl Descriptor) -> Self {
+        Self
+    }
+}
+
 /// Adds a socket to those that a forked child closes.
 #[cfg(unix)]
 pub(crate) fn close_in_children(socket: &impl std::os::fd::AsRawFd) {

@@ -115,6 +115,8 @@ pub(crate) struct Engine {
     pub(crate) is_unable: bool,
     pub(crate) tick_at: Option<u64>,
     pub(crate) beat_at: Option<u64>,
+    /// Until then nobody is blamed for what is lost: this end was cut off from all.
+    pub(crate) excused_until: u64,
     /// How often it was settled.
     pub(crate) settled: u64,
 }
@@ -142,6 +144,7 @@ impl Engine {
             is_unable: false,
             tick_at: None,
             beat_at: None,
+            excused_until: 0,
             settled: 0,
         }
     }

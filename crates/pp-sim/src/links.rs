@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pp_core::{ExecutorId, FunctionId};
+use pp_core::{ExecutorId, FunctionId, is_own_outage};
 
 use crate::engine::{Child, Engine, FIRST_PAUSE, Parting, Work};
 use crate::message::Message;
@@ -145,7 +145,7 @@ impl Engine {
         world.trace.note(world.now, &(self.id, executor, why));
         world.hang_up(child.link, PARENT, why != Parting::Ended);
         let now = world.time();
-        if why.is_loss() {
+        if why.is_loss() && world.now > self.excused_until {
             world.counts.losses += 1;
             self.scheduler.executor_lost(executor, &[], now);
         } else {
@@ -219,6 +219,9 @@ impl Engine {
             let heard = world.net.link(link).map_or(0, |link| link.heard[end]);
             !was_away && world.now.saturating_sub(heard) > patience
         };
+        if self.is_cut_off(world) {
+            self.excused_until = world.now + patience;
+        }
         let children: Vec<ExecutorId> = self.children.keys().copied().collect();
         for executor in children {
             let Some(child) = self.children.get_mut(&executor) else {
@@ -245,6 +248,18 @@ impl Engine {
             }
         }
         self.plan_beat(world);
+    }
+
+    /// Whether it is the own line that is cut.
+    fn is_cut_off(&self, world: &World) -> bool {
+        let patience = world.settings.patience;
+        let silences = self.children.values().filter_map(|child| {
+            let link = world.net.link(child.link)?;
+            let silence = world.now.saturating_sub(link.heard[PARENT]);
+            Some((link.hosts[NODE], Duration::from_nanos(silence)))
+        });
+        let limit = patience.saturating_sub(2 * interval(patience));
+        is_own_outage(silences, Duration::from_nanos(limit))
     }
 
     fn measure(&mut self, executor: ExecutorId, measured: u64, world: &World) {

@@ -152,6 +152,37 @@ fn what_had_begun_behind_a_gateway_begins_elsewhere_when_that_is_lost() {
     assert_eq!(again.count(), 2, "those that ran behind the gateway");
 }
 
+#[test]
+fn a_client_that_is_cut_off_blames_no_job() {
+    let settings = Settings {
+        patience: S,
+        ..Settings::default()
+    };
+    let mut setup = Setup::new(1, settings);
+    let client = setup.client(0);
+    let nodes = [setup.node(4, 100), setup.node(4, 100), setup.node(4, 100)];
+    let paths = nodes.map(|node| setup.link(client, node, Path::new(200 * US)));
+    // Longer than the line ever holds, but for the last time.
+    let first = setup.submit(client, S, vec![JobSpec::new(1, 8 * S); 6]);
+    for outage in 0..6 {
+        for path in paths {
+            let at = TROUBLE + outage * 5 * S;
+            let lasts = 2 * S;
+            let what = What::Partition { path, lasts };
+            setup.fault(Fault { at, what });
+        }
+    }
+    let mut simulation = setup.start().unwrap();
+    simulation.run(100 * S).unwrap();
+    simulation.rest().unwrap();
+    for number in first..first + 6 {
+        assert_eq!(simulation.outcome(number), Some(Outcome::Done));
+        let begun = simulation.begun(number).0;
+        assert!(begun > 3, "{begun}: it was cut off more often than a job may be lost");
+    }
+    assert_eq!(simulation.report().losses, 0);
+}
+
 /// Nodes behind a gateway, or not, and one job that takes down whatever node runs it.
 fn killer(gateway: bool, seed: u64) {
     let settings = Settings {

@@ -15,6 +15,8 @@ pub(crate) use std::net::TcpStream as WorkerStream;
 #[cfg(unix)]
 pub(crate) use std::os::unix::net::UnixStream as WorkerStream;
 
+use crate::fork::Unshared;
+
 /// The socket to the other side is gone.
 #[derive(Debug, thiserror::Error)]
 pub enum BellLost {
@@ -35,7 +37,7 @@ pub enum BellLost {
 /// The client's end; never blocks.
 #[derive(Debug)]
 pub(crate) struct ParentBell {
-    stream: ParentStream,
+    stream: Unshared<ParentStream>,
     /// A second connection on which nothing is ever sent: where a hang-up cannot be
     /// waited for beside a reader, the watchdog reads this one.
     #[cfg(windows)]
@@ -45,14 +47,15 @@ pub(crate) struct ParentBell {
 impl ParentBell {
     #[cfg(unix)]
     pub(crate) fn new(stream: ParentStream) -> Self {
-        crate::fork::close_in_children(&stream);
-        Self { stream }
+        Self {
+            stream: Unshared::new(stream),
+        }
     }
 
     #[cfg(windows)]
     pub(crate) fn new(stream: ParentStream, life_line: WorkerStream) -> Self {
         Self {
-            stream,
+            stream: Unshared::new(stream),
             _life_line: life_line,
         }
     }
@@ -71,7 +74,7 @@ impl ParentBell {
     /// Puts a descriptor into the socket; false if there is no room for it at the moment.
     #[cfg(unix)]
     pub(crate) fn send(&mut self, file: &std::fs::File) -> bool {
-        super::descriptors::send(&self.stream, file).is_ok()
+        super::descriptors::send(&*self.stream, file).is_ok()
     }
 
     /// Takes all rings off the socket; false once the worker's end is closed.
@@ -86,13 +89,6 @@ impl ParentBell {
                 Err(_) => return false,
             }
         }
-    }
-}
-
-#[cfg(unix)]
-impl Drop for ParentBell {
-    fn drop(&mut self) {
-        crate::fork::forget_socket(&self.stream);
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::parking::Parking;
-use crate::net::{Admitted, Arrival, Caller, HandshakeError, Host, Identity, admit};
+use crate::net::{Admitted, Arrival, Caller, HandshakeError, Host, Identity, Socket, admit};
 use crate::sync::Mutex;
 
 /// How long the whole handshake may take.
@@ -119,6 +119,7 @@ impl Door {
 
     async fn shake_hands(&self, stream: TcpStream, peer: SocketAddr) {
         let check = &self.check;
+        let stream = Socket::new(stream);
         let meeting = admit(stream, &self.identity, &self.host, |caller| check(caller));
         let result = match timeout(HANDSHAKE_TIME, meeting).await {
             Ok(result) => result,

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pp_proto::NodeId;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -18,7 +17,7 @@ use super::discovery::Finder;
 use super::names::Target;
 use super::parking::Parking;
 use crate::engine::{NotJoined, Parting};
-use crate::net::{Caller, HandshakeError, Identity, Reached, reach};
+use crate::net::{Caller, HandshakeError, Identity, Reached, Socket, reach};
 use crate::sync::Mutex;
 
 /// How long a host may take to answer at all.
@@ -284,16 +283,16 @@ impl Place {
     }
 
     /// Connects to the first address that answers.
-    pub(super) async fn connect(&self) -> Result<TcpStream, NotReached> {
+    pub(super) async fn connect(&self) -> Result<Socket, NotReached> {
         let addresses = self.addresses().await.map_err(NotReached::Unknown)?;
         connect(&addresses).await
     }
 }
 
-async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, NotReached> {
+async fn connect(addresses: &[SocketAddr]) -> Result<Socket, NotReached> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
+        match timeout(CONNECT_TIME, Socket::connect(*address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),

@@ -15,6 +15,7 @@ use super::node::Parting;
 use super::shared::Shared;
 use super::{Function, reported as codec};
 use crate::blob::Blob;
+use crate::fork::Unshared;
 use crate::net::{Host, Identity, Link, Reached, Secret};
 use crate::process::WorkerSpec;
 
@@ -176,7 +177,7 @@ fn connect() -> io::Result<(Arc<Link>, TcpStream)> {
         .as_ref()
         .ok_or_else(|| io::Error::other("there is no identity"))?;
     let connection = ServerConnection::new(identity.server()).map_err(io::Error::other)?;
-    let link = Link::new(near, connection.into()).map_err(io::Error::other)?;
+    let link = Link::new(Unshared::new(near), connection.into()).map_err(io::Error::other)?;
     Ok((link, far))
 }
 

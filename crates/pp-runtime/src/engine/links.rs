@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pp_core::{Charges, ExecutorId};
 
+use super::absence::Absence;
 use super::config::NobodyLeft;
 use super::job::Job;
 use super::node::{Node, Parting, Said};
@@ -46,6 +47,8 @@ pub(super) struct Links {
     pub(super) dirty: Vec<ExecutorId>,
     /// Nodes to be given up, and why.
     pub(super) condemned: Vec<(ExecutorId, Parting)>,
+    /// Whether this process was away itself.
+    pub(super) absence: Absence,
     /// When nodes are asked again whether they live.
     pub(super) next_beat: Option<Instant>,
     /// Whether the user was told that nobody is left to run jobs.

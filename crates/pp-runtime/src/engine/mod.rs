@@ -5,8 +5,10 @@
 //! dispatch in their own thread; one I/O thread takes in results and minds the
 //! clock; a keeper per worker minds its process.
 
+mod absence;
 mod arriving;
 mod attend;
+mod beats;
 mod config;
 mod contents;
 mod effects;

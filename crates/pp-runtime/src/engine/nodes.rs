@@ -1,13 +1,14 @@
 //! Nodes join, speak, fall silent and go.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::Token;
 use pp_core::ExecutorId;
 use pp_proto::{EncodeError, ProtocolError, Status};
 use tokio::sync::oneshot;
 
+use super::absence::Clocks;
 use super::node::{Node, Parting, Said};
 use super::outcome::{Outcome, Report};
 use super::pulse::Pulse;
@@ -18,9 +19,6 @@ use crate::net::{Link, Reached};
 
 /// The poll token of the link to the parent.
 pub(super) const UPLINK: Token = Token(usize::MAX - 1);
-
-/// A measured latency that differs by less than this part is the same.
-const ALIKE: f64 = 0.25;
 
 /// Why a node that was reached is not used.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +160,9 @@ impl Shared {
             tracing::warn!(node = %node.name, reason = %why, "node is gone");
         }
         let now = state.now();
-        if why.is_loss() {
+        let patience = state.config.patience;
+        let is_excused = state.links.absence.excuses(Clocks::now(), patience);
+        if why.is_loss() && !is_excused {
             state.links.last_loss = Some((Arc::clone(&node.name), why.to_string().into()));
             state.scheduler.executor_lost(id, &[], now);
         } else {
@@ -171,67 +171,6 @@ impl Shared {
         node.part(why);
         state.tell_if_alone();
     }
-
-    /// Asks nodes whether they live, gives up those that do not, and sees to what is to be
-    /// done now and then.
-    pub(super) fn beat(self: &Arc<Self>, state: &mut State) {
-        let now = Instant::now();
-        let Some(due) = state.links.next_beat.filter(|&due| due <= now) else {
-            return;
-        };
-        // Who was stopped itself, or had no processor, has heard nobody, and must not
-        // blame them before they have had another chance.
-        let was_away = now.saturating_duration_since(due) > state.shortest_patience() / 4;
-        let ids: Vec<ExecutorId> = state.links.nodes.keys().copied().collect();
-        for id in ids {
-            self.beat_node(state, id, now, was_away);
-        }
-        self.beat_uplink(state, now, was_away);
-        state.lose_patience(now);
-        state.links.next_beat = None;
-        state.plan_beat();
-    }
-
-    fn beat_node(
-        self: &Arc<Self>,
-        state: &mut State,
-        id: ExecutorId,
-        now: Instant,
-        was_away: bool,
-    ) {
-        let Some(node) = state.links.nodes.get_mut(&id) else {
-            return;
-        };
-        let heard = node.link.heard();
-        if !was_away && node.pulse.is_lost(heard, now) {
-            let silence = now.saturating_duration_since(heard);
-            return self.lose(state, id, Parting::Silent(silence));
-        }
-        // Behind jobs that wait to be sent, the crowd would be measured and not the way, and
-        // the longer that seems the more is sent: there would be no end to it.
-        let is_clear = node.link.outbox.lock().is_empty();
-        let nonce = if is_clear {
-            node.pulse.ask(now)
-        } else {
-            node.pulse.number()
-        };
-        let latency = node.pulse.latency();
-        let said = node.ping(nonce).and_then(|()| node.drop_contents());
-        let known = state
-            .scheduler
-            .executor_stats(id)
-            .map(|stats| stats.latency);
-        if known.is_some_and(|known| !is_alike(known, latency)) {
-            let now = state.now();
-            state.scheduler.node_latency(id, latency, now);
-        }
-        with_node(state, id, |_| said);
-    }
-}
-
-fn is_alike(known: Duration, measured: Duration) -> bool {
-    let difference = known.abs_diff(measured);
-    difference <= known.mul_f64(ALIKE)
 }
 
 fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting> {

@@ -10,13 +10,13 @@ use pp_proto::{
 };
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream as ToServer;
 use tokio_rustls::server::TlsStream as ToClient;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::identity::{Identity, is_offer};
 use super::link::Link;
+use super::socket::Socket;
 
 mod error;
 mod offer;
@@ -79,7 +79,7 @@ pub(crate) struct Admitted {
 /// # Errors
 /// [`HandshakeError`].
 pub(crate) async fn reach(
-    stream: TcpStream,
+    stream: Socket,
     identity: &Identity,
     caller: &Caller,
     settings: &[u8],
@@ -96,9 +96,9 @@ pub(crate) async fn reach(
 }
 
 async fn connect_tls(
-    stream: TcpStream,
+    stream: Socket,
     config: Arc<rustls::ClientConfig>,
-) -> Result<ToServer<TcpStream>, HandshakeError> {
+) -> Result<ToServer<Socket>, HandshakeError> {
     stream.set_nodelay(true)?;
     begin_tls(stream, config).await
 }
@@ -215,7 +215,7 @@ pub(crate) enum Arrival {
 /// # Errors
 /// [`HandshakeError`]. The other side is told why, as far as it is one of ours.
 pub(crate) async fn admit(
-    stream: TcpStream,
+    stream: Socket,
     identity: &Identity,
     host: &Host,
     check: impl Fn(&Caller) -> Result<(), String>,

@@ -5,6 +5,7 @@
 //! by whoever put it in; what comes is decrypted by who reads, and decoded there.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -15,6 +16,7 @@ use pp_proto::FromExecutor;
 use rustls::Connection;
 
 use super::outbox::Outbox;
+use crate::fork::Unshared;
 use crate::sync::Mutex;
 
 /// Bytes taken from the socket at a time.
@@ -60,12 +62,14 @@ pub(crate) struct Link {
     behind: AtomicBool,
     /// Something was decrypted, or the link has ended.
     news: AtomicBool,
+    /// The machine at the other end, as far as that is known.
+    peer: Option<IpAddr>,
     /// Wakes who watches.
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct Wire {
-    stream: TcpStream,
+    stream: Unshared<TcpStream>,
     connection: Connection,
     /// Spare room: for what comes, as it comes and
     raw: Vec<u8>,
@@ -103,7 +107,7 @@ impl Link {
     /// # Errors
     /// [`LinkEnd`]: it has ended meanwhile.
     pub(crate) fn new(
-        stream: std::net::TcpStream,
+        stream: Unshared<std::net::TcpStream>,
         mut connection: Connection,
     ) -> Result<Arc<Self>, LinkEnd> {
         stream.set_nonblocking(true)?;
@@ -111,9 +115,8 @@ impl Link {
         connection.set_buffer_limit(None);
         let mut early = Vec::new();
         decrypt(&mut connection, &mut early)?;
-        let stream = TcpStream::from_std(stream);
-        #[cfg(unix)]
-        crate::fork::close_in_children(&stream);
+        let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+        let stream = stream.convert(|stream| Ok::<_, LinkEnd>(TcpStream::from_std(stream)))?;
         Ok(Arc::new(Self {
             wire: Mutex::new(Wire {
                 stream,
@@ -132,14 +135,20 @@ impl Link {
             // Something may have come before anybody watches.
             behind: AtomicBool::new(true),
             news: AtomicBool::new(true),
+            peer,
             wake: OnceLock::new(),
         }))
+    }
+
+    /// The address of the machine at the other end; `None` if it was gone from the start.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// Lets a poll watch it, for both directions.
     pub(crate) fn watch(&self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut self.wire.lock().stream, token, both)
+        registry.register(&mut *self.wire.lock().stream, token, both)
     }
 
     /// Says how to wake who watches.
@@ -151,7 +160,7 @@ impl Link {
     /// Ends the watching.
     pub(crate) fn forget(&self, registry: &Registry) {
         // A socket that was never watched needs no more than to be closed.
-        let _ = registry.deregister(&mut self.wire.lock().stream);
+        let _ = registry.deregister(&mut *self.wire.lock().stream);
     }
 
     /// Writes what is in the outbox, as far as the socket takes it. What it does not take
@@ -297,13 +306,6 @@ impl Link {
     }
 }
 
-#[cfg(unix)]
-impl Drop for Link {
-    fn drop(&mut self) {
-        crate::fork::forget_socket(&self.wire.get_mut().stream);
-    }
-}
-
 impl Wire {
     /// Reads once; false if nothing is there.
     fn read(&mut self) -> Result<bool, LinkEnd> {
@@ -323,7 +325,7 @@ impl Wire {
             let decrypted = decrypt(&mut self.connection, &mut self.came);
             if decrypted.is_err() {
                 // The other side is to learn why.
-                let _ = self.connection.write_tls(&mut self.stream);
+                let _ = self.connection.write_tls(&mut *self.stream);
             }
             decrypted?;
         }
@@ -335,7 +337,7 @@ impl Wire {
         let mut written = 0;
         loop {
             while self.connection.wants_write() {
-                match self.connection.write_tls(&mut self.stream) {
+                match self.connection.write_tls(&mut *self.stream) {
                     Ok(len) => written += len,
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -10,6 +10,7 @@ mod identity;
 mod link;
 mod outbox;
 mod secret;
+mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -23,6 +24,7 @@ pub(crate) use link::{Link, LinkEnd};
 pub(crate) use outbox::Lane;
 pub(crate) use secret::Key;
 pub use secret::{Secret, SecretError};
+pub(crate) use socket::Socket;
 
 /// A number that tells a server from all others.
 ///

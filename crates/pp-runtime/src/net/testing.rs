@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pp_proto::NodeId;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::{
-    Admitted, Arrival, Caller, HandshakeError, Host, Identity, Link, Reached, Secret, admit, reach,
+    Admitted, Arrival, Caller, HandshakeError, Host, Identity, Link, Reached, Secret, Socket,
+    admit, reach,
 };
 
 /// No test may hang.
@@ -60,10 +61,10 @@ pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
 }
 
 /// Both ends of a connection.
-pub(crate) async fn sockets() -> (TcpStream, TcpStream) {
+pub(crate) async fn sockets() -> (Socket, Socket) {
     let (listener, address) = listener().await;
-    let (here, there) = tokio::join!(TcpStream::connect(address), listener.accept());
-    (here.unwrap(), there.unwrap().0)
+    let (here, there) = tokio::join!(Socket::connect(address), listener.accept());
+    (here.unwrap(), Socket::new(there.unwrap().0))
 }
 
 /// A caller and a node meet; what each comes to.
@@ -87,7 +88,7 @@ pub(crate) async fn meet(
 
 /// Lets in a parent.
 pub(crate) async fn let_in(
-    stream: TcpStream,
+    stream: Socket,
     identity: &Identity,
     host: &Host,
     check: impl Fn(&Caller) -> Result<(), String>,

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use pp_proto::{FrameDecoder, FromExecutor, limits};
-use tokio::net::TcpStream;
 
 use super::*;
 use crate::cluster::Settings;
 use crate::net::testing::{caller, drive, host, identity};
-use crate::net::{Link, Reached, reach};
+use crate::net::{Link, Reached, Socket, reach};
 
 /// A node without workers: it lets clients in and has nothing for them.
 fn idle_node() -> Daemon {
@@ -44,11 +43,11 @@ fn settings() -> Vec<u8> {
     .encode()
 }
 
-async fn knock(daemon: &Daemon) -> TcpStream {
-    TcpStream::connect(daemon.addresses()[0]).await.unwrap()
+async fn knock(daemon: &Daemon) -> Socket {
+    Socket::connect(daemon.addresses()[0]).await.unwrap()
 }
 
-async fn come_in(stream: TcpStream) -> Reached {
+async fn come_in(stream: Socket) -> Reached {
     let caller = Caller {
         patience: Duration::from_secs(60),
         ..caller(&[])
@@ -114,7 +113,7 @@ fn who_is_at_the_door_when_the_node_is_to_go_is_told() {
         await_word(&present.link, "Leaving").await;
         let late = come_in(early).await;
         await_word(&late.link, "Leaving").await;
-        assert!(TcpStream::connect(daemon.addresses()[0]).await.is_err());
+        assert!(Socket::connect(daemon.addresses()[0]).await.is_err());
         await_sessions(&daemon, 2).await;
         daemon.stop();
         assert_eq!(daemon.sessions().len(), 0);

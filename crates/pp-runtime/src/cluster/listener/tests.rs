@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::net::reach;
 use crate::net::testing::{caller, drive, host, identity, listener};
+use crate::net::{Socket, reach};
 
 fn door(admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>) -> Arc<Door> {
     Door::new(
@@ -85,7 +85,7 @@ fn a_crowd_at_the_door_keeps_nobody_out() {
         for _ in 0..2 * HANDSHAKES_MAX {
             crowd.push(TcpStream::connect(address).await.unwrap());
         }
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = Socket::connect(address).await.unwrap();
         let reached = reach(stream, &identity('a'), &caller(&[]), b"settings").await;
         assert_eq!(reached.unwrap().host.node, host().node);
         let (peer, newcomer) = admitted.recv().await.unwrap();

@@ -5,7 +5,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::{
     Admitted, Caller, HandshakeError, Host, Reached, ToClient, answer, connect_tls, expect_host,
@@ -13,16 +12,17 @@ use super::{
 };
 use crate::net::identity::Identity;
 use crate::net::link::Link;
+use crate::net::socket::Socket;
 
 /// A node that has dialed and waits to be used.
 #[derive(Debug)]
 pub(crate) struct Offered {
-    tls: ToClient<TcpStream>,
+    tls: ToClient<Socket>,
     pub(crate) host: Host,
 }
 
 impl Offered {
-    pub(super) fn new(tls: ToClient<TcpStream>, host: Host) -> Self {
+    pub(super) fn new(tls: ToClient<Socket>, host: Host) -> Self {
         Self { tls, host }
     }
 
@@ -60,11 +60,11 @@ impl Offered {
 
 /// Has the system look now and then whether the other end of a connection still is there,
 /// while nobody says anything.
-pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn keep_alive(stream: &Socket) -> io::Result<()> {
     let often = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(10))
         .with_interval(Duration::from_secs(5));
-    socket2::SockRef::from(stream).set_tcp_keepalive(&often)
+    socket2::SockRef::from(&**stream).set_tcp_keepalive(&often)
 }
 
 /// Offers this node to who is at the other end of `stream`, and waits until it is used. To
@@ -73,7 +73,7 @@ pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 /// # Errors
 /// [`HandshakeError`]. The other side is told why, as far as it is one of ours.
 pub(crate) async fn offer(
-    stream: TcpStream,
+    stream: Socket,
     identity: &Identity,
     host: &Host,
     check: impl Fn(&Caller) -> Result<(), String>,

@@ -33,7 +33,7 @@ async fn told(bytes: &[u8], stays: bool) -> (HandshakeError, Vec<u8>) {
     (admitted.unwrap_err(), read)
 }
 
-async fn shake(stream: TcpStream, identity: &Identity) -> TlsStream<TcpStream> {
+async fn shake(stream: Socket, identity: &Identity) -> TlsStream<Socket> {
     let connector = TlsConnector::from(identity.client());
     let nobody = ServerName::try_from("pp.invalid").unwrap();
     connector.connect(nobody, stream).await.unwrap()

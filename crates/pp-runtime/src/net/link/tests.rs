@@ -215,7 +215,7 @@ fn what_somebody_writes_in_between_ends_it() {
         let (here, there) = sockets().await;
         let here = here.into_std().unwrap();
         let raw = here.try_clone().unwrap();
-        let here = tokio::net::TcpStream::from_std(here).unwrap();
+        let here = here.convert(tokio::net::TcpStream::from_std).unwrap();
         let (caller, host) = (caller(&[]), host());
         let (reached, admitted) = tokio::join!(
             reach(here, &identity, &caller, b""),
