@@ -22,11 +22,6 @@ use crate::waiting::wait_with_signals;
 /// get it back from a busy thread takes 5 ms.
 const GLANCE: Duration = Duration::from_micros(10);
 
-/// And how long with the GIL let go, before it sleeps: about as long as falling asleep and
-/// being woken takes (30 to 50 us on Linux), so that looking out at most doubles the cost of
-/// a wait.
-const LOOKOUT: Duration = Duration::from_micros(20);
-
 /// A submitted job. Call it for its result.
 ///
 /// Small, and unknown to the garbage collector: a million of them may wait.
@@ -196,7 +191,7 @@ impl Job {
         }
         wait_with_signals(py, None, |patience| {
             let may_end = attention == Attention::NotYet;
-            may_end && engine.attend(&self.inner, LOOKOUT) == Attention::Ended
+            may_end && engine.look_out(&self.inner) == Attention::Ended
                 || engine.wait_for(&self.inner, patience)
         })?;
         Ok(())

@@ -12,6 +12,7 @@ pub mod fork;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod lookout;
 mod net;
 mod process;
 mod segments;

@@ -178,7 +178,10 @@ fn a_client_that_is_cut_off_blames_no_job() {
     for number in first..first + 6 {
         assert_eq!(simulation.outcome(number), Some(Outcome::Done));
         let begun = simulation.begun(number).0;
-        assert!(begun > 3, "{begun}: it was cut off more often than a job may be lost");
+        assert!(
+            begun > 3,
+            "{begun}: it was cut off more often than a job may be lost"
+        );
     }
     assert_eq!(simulation.report().losses, 0);
 }

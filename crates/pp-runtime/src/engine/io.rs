@@ -13,6 +13,7 @@ use super::nap::Nap;
 use super::nodes::UPLINK;
 use super::shared::{Shared, WAKE};
 use super::state::{IoThread, State};
+use super::vigil::Vigil;
 use super::worker::{Stage, Worker};
 use crate::net::Link;
 
@@ -32,14 +33,14 @@ pub(super) fn start(shared: Arc<Shared>, poll: Poll) -> io::Result<JoinHandle<()
 
 fn run(shared: &Arc<Shared>, mut poll: Poll) {
     let mut events = Events::with_capacity(128);
-    let mut nap = Nap::new();
+    let (mut nap, mut vigil) = (Nap::new(), Vigil::new());
     loop {
         let timeout = {
             let mut state = shared.lock();
             if state.destroyed && state.workers.is_empty() && state.links.nodes.is_empty() {
                 return shared.io_ends(&mut state);
             }
-            if nap.is_due(&state) {
+            if nap.is_due(&state) || vigil.is_due(&state, !events.is_empty()) {
                 Some(Duration::ZERO)
             } else {
                 prepare_sleep(&mut state)

@@ -35,6 +35,7 @@ mod serving;
 mod shared;
 mod state;
 mod uplink;
+mod vigil;
 mod worker;
 
 use std::io::Error as IoError;
@@ -208,6 +209,12 @@ impl Engine {
     /// Never sleeps.
     pub fn attend(&self, job: &Job, length: Duration) -> Attention {
         self.shared.attend(job, length)
+    }
+
+    /// Takes in results for as long as falling asleep and being woken would take, if `job`
+    /// may end as soon. Never sleeps.
+    pub fn look_out(&self, job: &Job) -> Attention {
+        self.shared.look_out(job)
     }
 
     /// Waits until `job` has ended or `patience` is over; whether it has ended. May take

@@ -9,6 +9,7 @@ pub use pp_proto::Status;
 
 pub use crate::channel::Next;
 use crate::channel::{LineError, WorkerChannel, join};
+use crate::lookout::Lookout;
 use crate::segments::{Parcel, Span};
 use crate::shm::Lineage;
 
@@ -36,6 +37,7 @@ pub enum SessionError {
 pub struct Session {
     channel: WorkerChannel,
     lineage: Lineage,
+    lookout: Lookout,
 }
 
 impl Session {
@@ -49,6 +51,7 @@ impl Session {
         Ok(Self {
             channel,
             lineage: Lineage::of_this_process(),
+            lookout: Lookout::new(LOOKOUT),
         })
     }
 
@@ -74,18 +77,21 @@ impl Session {
             self.channel.push_or_wait()?;
             return Ok(());
         }
-        let until = Instant::now() + LOOKOUT;
-        while Instant::now() < until {
-            if self.channel.has_work()? {
-                return Ok(());
+        self.lookout.begin(Instant::now());
+        while !self.channel.has_work()? {
+            let now = Instant::now();
+            if self.lookout.goes_on(now) {
+                std::thread::yield_now();
+                continue;
             }
-            std::thread::yield_now();
+            self.channel.fall_asleep();
+            if !self.channel.has_work()? {
+                self.channel.wait().map_err(LineError::from)?;
+            }
+            self.channel.wake_up();
+            break;
         }
-        self.channel.fall_asleep();
-        if !self.channel.has_work()? {
-            self.channel.wait().map_err(LineError::from)?;
-        }
-        self.channel.wake_up();
+        self.lookout.note_work(Instant::now());
         Ok(())
     }
 
