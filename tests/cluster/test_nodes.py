@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -38,6 +39,26 @@ def test_many_jobs_over_several_nodes_and_local_workers(
     assert set(stats) == {"local", *(node.name for node in nodes)}
     assert sum(node.njobs for node in stats.values()) == 200
     assert all(node.njobs > 10 for node in stats.values())
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("count", [1, 5])
+def test_threads_that_wait_for_one_job_after_the_other(
+    count: int, make_node: MakeNode, make_client: MakeClient
+) -> None:
+    """Whoever waits reads from few nodes himself, and misses nothing; nor do others."""
+    server = make_client(*[make_node(workers=1) for _ in range(count)])
+
+    def alternate(number: int) -> int:
+        for turn in range(400):
+            # Some are read in several goes, of which the last may be another thread's.
+            value = (number, turn, bytes(3_000_000 if turn % 40 == number else turn))
+            if server.submit(jobs.echo, (value,))() != value:
+                return turn
+        return -1
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(alternate, range(4))) == [-1] * 4
 
 
 def test_what_a_job_raises_and_prints_comes_back(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::nap::waiters_nap;
+use super::reading::may_read;
 use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::Worker;
@@ -56,7 +57,7 @@ impl Shared {
                 return Attention::InVain;
             }
             begin(&mut state);
-            links = state.links.all().map(Arc::clone).collect::<Vec<_>>();
+            links = self.begin_reading(&mut state);
         }
         loop {
             for link in &links {
@@ -70,7 +71,7 @@ impl Shared {
             }
             std::thread::yield_now();
         }
-        self.end_attention();
+        self.end_attention(!links.is_empty());
         if job.outcome().is_some() {
             Attention::Ended
         } else {
@@ -109,14 +110,17 @@ impl Shared {
             std::thread::sleep(nap);
         }
         if minds {
-            self.end_attention();
+            self.end_attention(false);
         }
         job.outcome().is_some()
     }
 
-    /// From here on workers ring again, unless others attend.
-    fn end_attention(self: &Arc<Self>) {
+    /// From here on workers ring again, unless others attend. `has_read`: links, too.
+    fn end_attention(self: &Arc<Self>, has_read: bool) {
         let mut state = self.lock();
+        if has_read {
+            self.end_reading(&mut state);
+        }
         state.attending -= 1;
         if state.attending > 0 || state.io != IoThread::Asleep {
             return;
@@ -132,7 +136,7 @@ impl State {
     /// How long a message and its answer take to the node that is nearest; zero if jobs run
     /// here.
     fn shortest_way(&self) -> Duration {
-        if self.scheduler.worker_counts().wanted() > 0 {
+        if self.scheduler.worker_counts().wanted() > 0 || !may_read(self) {
             return Duration::ZERO;
         }
         let latencies = self.links.nodes.values().map(|node| node.pulse.latency());

@@ -13,6 +13,7 @@ use super::node::{Node, Parting, Said};
 use super::nodes::NodeView;
 use super::outcome::{JobFailure, Outcome};
 use super::pulse::Pulse;
+use super::reading::Reading;
 use super::state::{State, Totals};
 use super::uplink::Uplink;
 use crate::net::Link;
@@ -47,6 +48,8 @@ pub(super) struct Links {
     pub(super) dirty: Vec<ExecutorId>,
     /// Nodes to be given up, and why.
     pub(super) condemned: Vec<(ExecutorId, Parting)>,
+    /// Those that waiters read.
+    pub(super) reading: Reading,
     /// Whether this process was away itself.
     pub(super) absence: Absence,
     /// When nodes are asked again whether they live.

@@ -30,6 +30,7 @@ mod notices;
 mod objects;
 mod outcome;
 mod pulse;
+mod reading;
 mod reported;
 mod serving;
 mod shared;

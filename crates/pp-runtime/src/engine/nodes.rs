@@ -20,6 +20,11 @@ use crate::net::{Link, Reached};
 /// The poll token of the link to the parent.
 pub(super) const UPLINK: Token = Token(usize::MAX - 1);
 
+/// The poll token of the link to a node.
+pub(super) fn token_of(node: ExecutorId) -> Token {
+    usize::try_from(node.as_u64()).map_or(Token(0), Token)
+}
+
 /// Why a node that was reached is not used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotJoined {
@@ -82,8 +87,7 @@ impl Shared {
         let (sender, receiver) = oneshot::channel();
         let pulse = Pulse::new(state.config.patience, latency);
         let pool = Arc::clone(&state.pool);
-        let token = usize::try_from(id.as_u64()).map_or(Token(0), Token);
-        if let Err(error) = self.watch_link(&link, token) {
+        if let Err(error) = self.watch_link(&link, token_of(id)) {
             state.scheduler.executor_exited(id, now);
             return Err(error.into());
         }

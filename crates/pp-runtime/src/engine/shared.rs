@@ -132,6 +132,14 @@ impl Shared {
         }
     }
 
+    /// Lets the I/O thread be told of what comes over a link, or not for now.
+    pub(super) fn tell_of_link(&self, link: &Link, token: Token, tells: bool) -> io::Result<()> {
+        match &*self.poller.lock() {
+            Some(poller) => link.tell_of(&poller.registry, token, tells),
+            None => Ok(()),
+        }
+    }
+
     /// Ends the watching of a link.
     pub(super) fn forget_link(&self, link: &Link) {
         if let Some(poller) = &*self.poller.lock() {

@@ -19,6 +19,7 @@ use super::outbox::Outbox;
 use crate::fork::Unshared;
 use crate::sync::Mutex;
 
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 /// Bytes taken from the socket at a time.
 const GULP: usize = 256 * 1024;
 /// After so many, others get their turn.
@@ -147,8 +148,19 @@ impl Link {
 
     /// Lets a poll watch it, for both directions.
     pub(crate) fn watch(&self, registry: &Registry, token: Token) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut *self.wire.lock().stream, token, both)
+        registry.register(&mut *self.wire.lock().stream, token, BOTH)
+    }
+
+    /// Lets the poll that watches it tell of what comes, also of what has come already, or
+    /// only of room for what goes.
+    pub(crate) fn tell_of(
+        &self,
+        registry: &Registry,
+        token: Token,
+        what_comes: bool,
+    ) -> io::Result<()> {
+        let interest = if what_comes { BOTH } else { Interest::WRITABLE };
+        registry.reregister(&mut *self.wire.lock().stream, token, interest)
     }
 
     /// Says how to wake who watches.
@@ -187,6 +199,8 @@ impl Link {
                     Ok(Written::AsFarAsPossible) => {}
                     Ok(Written::Burst) => {
                         self.behind.store(true, Ordering::SeqCst);
+                        // Whoever is woken, or watches, may want the wire.
+                        drop(wire);
                         if let Some(wake) = self.wake.get() {
                             wake();
                         }

@@ -145,7 +145,10 @@ fn a_burst_lets_others_have_their_turn_and_is_gone_on_with() {
     let (mut one, mut two) = drive(ends());
     let woken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = Arc::clone(&woken);
+    let link = Arc::downgrade(&one.link);
     one.link.set_wake(move || {
+        // Another thread may hold what waking needs, and wait for the wire.
+        assert!(link.upgrade().unwrap().wire.try_lock().is_some());
         counter.fetch_add(1, Ordering::SeqCst);
     });
     let large = content(8_000_000, 4);
