@@ -6,6 +6,7 @@
 //! clock; a keeper per worker minds its process.
 
 mod absence;
+mod answers;
 mod arriving;
 mod attend;
 mod beats;
@@ -13,6 +14,7 @@ mod config;
 mod contents;
 mod effects;
 mod events;
+mod frames;
 mod functions;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use pp_core::{Charges, FunctionId, JobId};
 use pp_proto::{
-    Assembler, Digest, EncodeError, FrameDecoder, FromExecutor, Payload, ProtocolError, Stream,
-    ToExecutor, limits,
+    Assembler, Digest, EncodeError, FromExecutor, Payload, ProtocolError, Stream, ToExecutor,
 };
 use tokio::sync::oneshot;
 
 use super::arriving::{self, Arriving};
 use super::contents::Contents;
+use super::frames::Frames;
 use super::nodes::NodeView;
 use super::pulse::Pulse;
 use super::state::Totals;
@@ -96,7 +96,7 @@ pub(super) struct Node {
     pub(super) dirty: bool,
     /// Whether that happened while it was listened to.
     pub(super) has_said: bool,
-    decoder: FrameDecoder,
+    frames: Frames,
     assembler: Assembler,
     arriving: Arriving,
     /// Results of which some is still to come.
@@ -104,7 +104,6 @@ pub(super) struct Node {
     /// The segments that a result refers to which comes next.
     placed: HashMap<JobId, Vec<u64>>,
     contents: Contents,
-    inbox: Vec<u8>,
     parting: Option<oneshot::Sender<Parting>>,
 }
 
@@ -127,13 +126,12 @@ impl Node {
             totals: Totals::default(),
             dirty: false,
             has_said: false,
-            decoder: FrameDecoder::new(limits::FRAME_MAX),
+            frames: Frames::default(),
             assembler: arriving::assembler(),
             arriving: Arriving::new(pool),
             partial: HashMap::new(),
             placed: HashMap::new(),
             contents: Contents::default(),
-            inbox: Vec::new(),
             parting: Some(parting),
         }
     }
@@ -275,33 +273,14 @@ impl Node {
 
     /// Appends to `news` what the node has said.
     pub(super) fn take(&mut self, news: &mut Vec<Said>) -> Result<(), Parting> {
-        let mut inbox = std::mem::take(&mut self.inbox);
-        self.link.take(&mut inbox);
-        let result = self.decode(&inbox, news);
-        inbox.clear();
-        self.inbox = inbox;
-        result?;
-        match self.link.ended() {
-            Some(end) => Err(end.into()),
-            None => Ok(()),
-        }
-    }
-
-    fn decode(&mut self, inbox: &[u8], news: &mut Vec<Said>) -> Result<(), Parting> {
-        let mut input = inbox;
+        let link = Arc::clone(&self.link);
         // Apart, because messages borrow from it.
-        let mut decoder = std::mem::replace(&mut self.decoder, FrameDecoder::new(0));
-        let result = loop {
-            match decoder.next(&mut input) {
-                Ok(Some(body)) => match self.message(body) {
-                    Ok(said) => news.extend(said),
-                    Err(parting) => break Err(parting),
-                },
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(ProtocolError::from(error).into()),
-            }
-        };
-        self.decoder = decoder;
+        let mut frames = std::mem::take(&mut self.frames);
+        let result = frames.take_each(&link, |body| {
+            news.extend(self.message(body)?);
+            Ok(())
+        });
+        self.frames = frames;
         result
     }
 

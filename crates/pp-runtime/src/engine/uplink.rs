@@ -5,21 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pp_core::{Answer, Charges, Service};
-use pp_proto::{
-    Assembler, EncodeError, FrameDecoder, FromExecutor, Payload, ProtocolError, Status, Stream,
-    ToExecutor, limits,
-};
+use pp_core::{Charges, Service};
+use pp_proto::{Assembler, EncodeError, FromExecutor, Payload, ProtocolError, Stream, ToExecutor};
 use tokio::sync::oneshot;
 
 use super::arriving::{self, Arriving};
+use super::frames::Frames;
 use super::functions::Function;
 use super::node::Parting;
-use super::outcome::Outcome;
 use super::pulse::Pulse;
-use super::reported;
 use crate::blob::Blob;
-use crate::net::{Lane, Link};
+use crate::net::Link;
 use crate::segments::{Part, Pool};
 
 /// The most jobs that the parent may have here for each that runs: what the scheduler
@@ -55,26 +51,6 @@ struct Incomplete {
     parts: Vec<u64>,
 }
 
-/// What is said of a result beside its body.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    job: u64,
-    status: Status,
-    run_ns: u64,
-}
-
-impl Head {
-    fn with(self, output_len: usize, body: Payload<'_>) -> FromExecutor<'_> {
-        FromExecutor::Result {
-            job: self.job,
-            status: self.status,
-            run_ns: self.run_ns,
-            output_len: output_len as u64,
-            body,
-        }
-    }
-}
-
 /// The parent.
 #[derive(Debug)]
 pub(crate) struct Uplink {
@@ -84,15 +60,15 @@ pub(crate) struct Uplink {
     pub(super) dirty: bool,
     /// Jobs that run or wait here.
     pub(super) service: Service,
-    decoder: FrameDecoder,
+    frames: Frames,
     assembler: Assembler,
     arriving: Arriving,
     functions: HashMap<u64, Arc<Function>>,
     incomplete: HashMap<u64, Incomplete>,
     /// The job that comes next, and the segments that it uses.
     used: Option<(u64, Vec<u64>)>,
-    next_segment: u64,
-    inbox: Vec<u8>,
+    /// The number of the next segment that results refer to.
+    pub(super) next_segment: u64,
     /// The most bytes of segments that are kept for later jobs.
     cache: u64,
     /// What the parent was told last: how many jobs run at a time.
@@ -114,14 +90,13 @@ impl Uplink {
             pulse,
             dirty: false,
             service: Service::default(),
-            decoder: FrameDecoder::new(limits::FRAME_MAX),
+            frames: Frames::default(),
             assembler: arriving::assembler(),
             arriving: Arriving::new(pool),
             functions: HashMap::new(),
             incomplete: HashMap::new(),
             used: None,
             next_segment: 0,
-            inbox: Vec::new(),
             cache,
             told: None,
             parting: Some(parting),
@@ -174,91 +149,6 @@ impl Uplink {
         })
     }
 
-    /// Tells how a job has ended.
-    pub(super) fn tell_end(
-        &mut self,
-        job: u64,
-        outcome: &Outcome,
-        run_time: Duration,
-    ) -> Result<(), EncodeError> {
-        let is_withdrawn = outcome.failure().is_some_and(reported::is_withdrawal);
-        if self.service.ended(job, is_withdrawn) == Answer::GivenBack {
-            return self.answer_recall(job, true);
-        }
-        let head = Head {
-            job,
-            status: outcome.status(),
-            run_ns: u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX),
-        };
-        if let Some(failure) = outcome.failure() {
-            return self.tell_result(head, reported::encode(failure).into(), &[], &[]);
-        }
-        let Some(report) = outcome.report() else {
-            return Ok(());
-        };
-        let (body, parts) = report.message();
-        self.tell_result(head, body, report.output(), parts)
-    }
-
-    fn tell_result(
-        &mut self,
-        head: Head,
-        body: Bytes,
-        output: &[u8],
-        parts: &[Part],
-    ) -> Result<(), EncodeError> {
-        self.dirty = true;
-        let size = body.len() + output.len();
-        if parts.is_empty() && size <= limits::INLINE_MAX {
-            let mut scratch = Vec::new();
-            let payload = Payload::of_parts(&[&body, output], &mut scratch);
-            let message = head.with(output.len(), payload);
-            return self.link.outbox.lock().send(|out| message.encode(out));
-        }
-        let lane = self.lane(head, body, output, parts)?;
-        self.link.outbox.lock().open(lane);
-        Ok(())
-    }
-
-    /// A large result and what it refers to, one after the other.
-    fn lane(
-        &mut self,
-        head: Head,
-        body: Bytes,
-        output: &[u8],
-        parts: &[Part],
-    ) -> Result<Lane, EncodeError> {
-        let job = head.job;
-        let mut lane = Lane::default();
-        for part in parts {
-            let content = part.content().unwrap_or_else(|error| {
-                tracing::error!(%error, "a large result cannot be read");
-                Bytes::new()
-            });
-            let segment = self.next_segment;
-            self.next_segment += 1;
-            let payload = Payload::new(content.len() as u64, &[]).unwrap_or_default();
-            let carry = FromExecutor::Carry {
-                segment,
-                body: payload,
-            };
-            lane.send(|out| carry.encode(out))?;
-            lane.send_rest(Stream::Segment(segment), content, 0);
-            lane.send(|out| FromExecutor::Place { job, segment }.encode(out))?;
-        }
-        let output_len = output.len();
-        let whole = if output.is_empty() {
-            body
-        } else {
-            Bytes::from([&body[..], output].concat())
-        };
-        let payload = Payload::of(&whole);
-        let sent = payload.head().len();
-        lane.send(|out| head.with(output_len, payload).encode(out))?;
-        lane.send_rest(Stream::Job(job), whole, sent);
-        Ok(lane)
-    }
-
     /// A node does not ask; what it hears of its parent's questions is enough.
     fn pong(&mut self, nonce: u64) -> Result<(), EncodeError> {
         self.say(&FromExecutor::Pong { nonce })
@@ -272,36 +162,13 @@ impl Uplink {
 
     /// Appends to `wishes` what the parent wants.
     pub(super) fn take(&mut self, wishes: &mut Vec<Wish>) -> Result<(), Parting> {
-        let mut inbox = std::mem::take(&mut self.inbox);
-        self.link.take(&mut inbox);
-        let result = self.decode(&inbox, wishes);
-        inbox.clear();
-        self.inbox = inbox;
-        result?;
-        self.make_room().map_err(protocol)?;
-        match self.link.ended() {
-            Some(end) => Err(end.into()),
-            None => Ok(()),
-        }
-    }
-
-    fn decode(&mut self, inbox: &[u8], wishes: &mut Vec<Wish>) -> Result<(), Parting> {
-        let mut input = inbox;
+        let link = Arc::clone(&self.link);
         // Apart, because messages borrow from it.
-        let mut decoder = std::mem::replace(&mut self.decoder, FrameDecoder::new(0));
-        let result = loop {
-            match decoder.next(&mut input) {
-                Ok(Some(body)) => {
-                    if let Err(parting) = self.message(body, wishes) {
-                        break Err(parting);
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(ProtocolError::from(error).into()),
-            }
-        };
-        self.decoder = decoder;
-        result
+        let mut frames = std::mem::take(&mut self.frames);
+        let result = frames.take_each(&link, |body| self.message(body, wishes));
+        self.frames = frames;
+        result?;
+        self.make_room().map_err(protocol)
     }
 
     fn message(&mut self, body: &[u8], wishes: &mut Vec<Wish>) -> Result<(), Parting> {

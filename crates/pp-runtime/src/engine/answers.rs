@@ -1,0 +1,120 @@
+//! How the parent is told of the ends of its jobs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pp_core::Answer;
+use pp_proto::{EncodeError, FromExecutor, Payload, Status, Stream, limits};
+
+use super::outcome::Outcome;
+use super::reported;
+use super::uplink::Uplink;
+use crate::net::Lane;
+use crate::segments::Part;
+
+/// What is said of a result beside its body.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    job: u64,
+    status: Status,
+    run_ns: u64,
+}
+
+impl Head {
+    fn with(self, output_len: usize, body: Payload<'_>) -> FromExecutor<'_> {
+        FromExecutor::Result {
+            job: self.job,
+            status: self.status,
+            run_ns: self.run_ns,
+            output_len: output_len as u64,
+            body,
+        }
+    }
+}
+
+impl Uplink {
+    /// Tells how a job has ended.
+    pub(super) fn tell_end(
+        &mut self,
+        job: u64,
+        outcome: &Outcome,
+        run_time: Duration,
+    ) -> Result<(), EncodeError> {
+        let is_withdrawn = outcome.failure().is_some_and(reported::is_withdrawal);
+        if self.service.ended(job, is_withdrawn) == Answer::GivenBack {
+            return self.answer_recall(job, true);
+        }
+        let head = Head {
+            job,
+            status: outcome.status(),
+            run_ns: u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX),
+        };
+        if let Some(failure) = outcome.failure() {
+            return self.tell_result(head, reported::encode(failure).into(), &[], &[]);
+        }
+        let Some(report) = outcome.report() else {
+            return Ok(());
+        };
+        let (body, parts) = report.message();
+        self.tell_result(head, body, report.output(), parts)
+    }
+
+    fn tell_result(
+        &mut self,
+        head: Head,
+        body: Bytes,
+        output: &[u8],
+        parts: &[Part],
+    ) -> Result<(), EncodeError> {
+        self.dirty = true;
+        let size = body.len() + output.len();
+        if parts.is_empty() && size <= limits::INLINE_MAX {
+            let mut scratch = Vec::new();
+            let payload = Payload::of_parts(&[&body, output], &mut scratch);
+            let message = head.with(output.len(), payload);
+            return self.link.outbox.lock().send(|out| message.encode(out));
+        }
+        let lane = self.lane(head, body, output, parts)?;
+        self.link.outbox.lock().open(lane);
+        Ok(())
+    }
+
+    /// A large result and what it refers to, one after the other.
+    fn lane(
+        &mut self,
+        head: Head,
+        body: Bytes,
+        output: &[u8],
+        parts: &[Part],
+    ) -> Result<Lane, EncodeError> {
+        let job = head.job;
+        let mut lane = Lane::default();
+        for part in parts {
+            let content = part.content().unwrap_or_else(|error| {
+                tracing::error!(%error, "a large result cannot be read");
+                Bytes::new()
+            });
+            let segment = self.next_segment;
+            self.next_segment += 1;
+            let payload = Payload::new(content.len() as u64, &[]).unwrap_or_default();
+            let carry = FromExecutor::Carry {
+                segment,
+                body: payload,
+            };
+            lane.send(|out| carry.encode(out))?;
+            lane.send_rest(Stream::Segment(segment), content, 0);
+            lane.send(|out| FromExecutor::Place { job, segment }.encode(out))?;
+        }
+        let output_len = output.len();
+        let whole = if output.is_empty() {
+            body
+        } else {
+            Bytes::from([&body[..], output].concat())
+        };
+        let payload = Payload::of(&whole);
+        let sent = payload.head().len();
+        lane.send(|out| head.with(output_len, payload).encode(out))?;
+        lane.send_rest(Stream::Job(job), whole, sent);
+        Ok(lane)
+    }
+}
