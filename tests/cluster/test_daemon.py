@@ -28,22 +28,40 @@ pytestmark = [
 # Starting
 
 
-def test_it_says_how_to_connect(make_node: MakeNode, make_server: MakeServer) -> None:
+def ways_to(node: Node) -> list[str]:
+    """The names by which a node says that it can be used."""
     import re
 
-    node = make_node("--name", "127.0.0.1", workers=1)
+    line = re.search(r"  connect     (.*)\n", node.log())
+    assert line is not None
+    return re.findall(r"pp\.Server\(ppservers=\(\"([^\"]*)\",\)\)", line[1])
+
+
+def test_it_says_how_to_connect(make_node: MakeNode, make_server: MakeServer) -> None:
+    node = make_node("--name", "127.0.0.1", host="0.0.0.0", workers=1)
     for words in (
         f"process {node.process.pid}",
         f"Python {sys.version.split()[0]}",
-        f"listens on  127.0.0.1:{node.port}",
+        f"listens on  0.0.0.0:{node.port}",
         "workers     1",
         "secret from the environment variable PP_SECRET",
     ):
         assert words in node.log()
-    said = re.search(r"connect +pp\.Server\(ppservers=\((.*),\)\)", node.log())
-    assert said is not None
-    server = make_server(0, (said[1].strip('"'),), secret=SECRET)
+    (way,) = ways_to(node)
+    assert way == f"127.0.0.1:{node.port}"
+    server = make_server(0, (way,), secret=SECRET)
     assert server.submit(jobs.echo, (1,))() == 1
+
+
+def test_it_says_how_to_connect_to_each_of_its_addresses(
+    make_node: MakeNode, make_server: MakeServer
+) -> None:
+    node = make_node("-w", "1", "-p", "0", "-i", "127.0.0.1,127.0.0.2", bare=True)
+    ways = ways_to(node)
+    assert [way.split(":")[0] for way in ways] == ["127.0.0.1", "127.0.0.2"]
+    for way in ways:
+        server = make_server(0, (way,), secret=SECRET)
+        assert server.submit(jobs.echo, (1,))() == 1
 
 
 def test_a_port_in_use_is_named(make_node: MakeNode, run_python: RunPython) -> None:

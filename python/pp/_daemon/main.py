@@ -122,12 +122,20 @@ def _address(host: str, options: Options) -> str:
     return str(found[0][4][0])
 
 
+def _target(host: str, port: int, name: str) -> str:
+    """What clients call a node that listens there: its name if it does so on all addresses."""
+    if ipaddress.ip_address(host).is_unspecified:
+        return name if port == _core.DEFAULT_PORT else f"{name}:{port}"
+    if ":" in host:
+        return f"[{host}]:{port}"
+    return host if port == _core.DEFAULT_PORT else f"{host}:{port}"
+
+
 def _greeting(daemon: _core.Daemon, name: str, workers: int, source: str, options: Options) -> str:
     places = ", ".join(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in daemon.addresses
     )
-    port = daemon.addresses[0][1]
-    connect = name if port == _core.DEFAULT_PORT else f"{name}:{port}"
+    connect = dict.fromkeys(_target(host, port, name) for host, port in daemon.addresses)
     lines = [
         f"ppserver {version} on {name}, process {os.getpid()}, Python {sys.version.split()[0]}",
         f"  listens on  {places}",
@@ -138,7 +146,8 @@ def _greeting(daemon: _core.Daemon, name: str, workers: int, source: str, option
         lines.append(f"  behind it   {', '.join(options.ppservers)}")
     if options.dial:
         lines.append(f"  offered to  {', '.join(options.dial)}")
-    lines.append(f'  connect     pp.Server(ppservers=("{connect}",))')
+    ways = (f'pp.Server(ppservers=("{way}",))' for way in connect)
+    lines.append("  connect     " + ", or ".join(ways))
     if source.endswith("made just now"):
         lines.append(
             "  Copy that file to the same place on all machines of the cluster, or give them "

@@ -60,21 +60,13 @@ impl DaemonConfig {
     fn findable(&self, listeners: &[TcpListener]) -> Option<Findable> {
         let asked_at = self.discovery?;
         let key = self.identity.beacon()?;
-        let bound = listeners
+        let doors = listeners
             .iter()
             .filter_map(|listener| listener.local_addr().ok());
-        let bound: Vec<SocketAddr> = bound.collect();
-        // The one for all addresses of IPv6 takes those of IPv4, too.
-        let takes_v4 =
-            |address: &&SocketAddr| address.is_ipv4() || address.ip() == Ipv6Addr::UNSPECIFIED;
         Some(Findable {
             key,
             node: self.host.node,
-            port_v4: bound.iter().find(takes_v4).map(SocketAddr::port),
-            port_v6: bound
-                .iter()
-                .find(|address| address.is_ipv6())
-                .map(SocketAddr::port),
+            doors: doors.collect(),
             asked_at,
         })
     }

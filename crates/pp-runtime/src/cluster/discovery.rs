@@ -36,10 +36,8 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) struct Findable {
     pub(super) key: Arc<Key>,
     pub(super) node: NodeId,
-    /// The ports at which it takes connections, where it does: with IPv4,
-    pub(super) port_v4: Option<u16>,
-    /// and with IPv6.
-    pub(super) port_v6: Option<u16>,
+    /// Where it takes connections.
+    pub(super) doors: Vec<SocketAddr>,
     /// Where it is asked.
     pub(super) asked_at: u16,
 }
@@ -47,11 +45,11 @@ pub(super) struct Findable {
 impl Findable {
     /// Answers questions, for ever.
     pub(super) async fn answer(self) {
-        let families = [(Domain::IPV4, self.port_v4), (Domain::IPV6, self.port_v6)];
-        let [v4, v6] = families.map(|(domain, port)| {
-            // Who could not connect is not to be told.
-            port?;
-            let socket = listen(domain, self.asked_at);
+        let has_v4 = self.doors.iter().any(takes_v4);
+        let has_v6 = self.doors.iter().any(SocketAddr::is_ipv6);
+        let families = [(Domain::IPV4, has_v4), (Domain::IPV6, has_v6)];
+        let [v4, v6] = families.map(|(domain, is_open)| {
+            let socket = is_open.then(|| listen(domain, self.asked_at))?;
             socket
                 .inspect_err(|error| tracing::debug!(%error, "cannot listen for questions"))
                 .ok()
@@ -80,15 +78,24 @@ impl Findable {
         }
     }
 
-    async fn reply(&self, socket: Option<&UdpSocket>, packet: &[u8], peer: SocketAddr) {
-        let port = if peer.is_ipv4() {
-            self.port_v4
-        } else {
-            self.port_v6
+    /// The port at which connections to an address of this machine are taken.
+    fn port_at(&self, own: IpAddr) -> Option<u16> {
+        let is_open = |door: &&SocketAddr| {
+            let is_for_all = door.ip().is_unspecified()
+                && (door.is_ipv4() == own.is_ipv4() || own.is_ipv4() && takes_v4(door));
+            is_for_all || door.ip() == own
         };
-        if let (Some(socket), Some(port), Some(Beacon::Question { nonce })) =
-            (socket, port, Beacon::open(packet, &self.key))
-        {
+        self.doors.iter().find(is_open).map(SocketAddr::port)
+    }
+
+    async fn reply(&self, socket: Option<&UdpSocket>, packet: &[u8], peer: SocketAddr) {
+        let (Some(socket), Some(Beacon::Question { nonce })) =
+            (socket, Beacon::open(packet, &self.key))
+        else {
+            return;
+        };
+        // Who could not connect is not to be told.
+        if let Some(port) = own_address(peer).and_then(|own| self.port_at(own)) {
             let node = self.node;
             let answer = Beacon::Answer { nonce, node, port };
             if let Err(error) = socket.send_to(&answer.seal(&self.key), peer).await {
@@ -96,6 +103,23 @@ impl Findable {
             }
         }
     }
+}
+
+/// Whether connections by IPv4 are taken at an address: the one for all of IPv6 does, too.
+fn takes_v4(address: &SocketAddr) -> bool {
+    address.is_ipv4() || address.ip() == Ipv6Addr::UNSPECIFIED
+}
+
+/// The address of this machine from which packets go to `peer`.
+fn own_address(peer: SocketAddr) -> Option<IpAddr> {
+    let any = match peer {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    // No packet goes out: this only chooses the way.
+    let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// What comes to a socket; never anything where there is none. Errors pass: they are about
@@ -370,6 +394,31 @@ fn forget(found: &mut HashMap<NodeId, Found>) {
 mod tests {
     use super::*;
     use crate::net::testing::drive;
+
+    #[test]
+    fn nobody_is_told_to_knock_where_there_is_no_door() {
+        let findable = |doors: &[&str]| Findable {
+            key: crate::net::testing::identity('a').beacon().unwrap(),
+            node: NodeId::default(),
+            doors: doors.iter().map(|door| door.parse().unwrap()).collect(),
+            asked_at: 1,
+        };
+        let (v4, v6, home) = ("10.0.0.1", "fe80::1", "127.0.0.1");
+        for (doors, at, port) in [
+            (&["[::]:7"][..], v4, Some(7)),
+            (&["[::]:7"], v6, Some(7)),
+            (&["0.0.0.0:7"], v4, Some(7)),
+            (&["0.0.0.0:7"], v6, None),
+            (&["127.0.0.1:7"], v4, None),
+            (&["127.0.0.1:7"], home, Some(7)),
+            (&["127.0.0.1:7", "10.0.0.1:8"], v4, Some(8)),
+        ] {
+            let found = findable(doors).port_at(at.parse().unwrap());
+            assert_eq!(found, port, "{doors:?} at {at}");
+        }
+        let home = home.parse().unwrap();
+        assert_eq!(own_address(SocketAddr::new(home, 9)), Some(home));
+    }
 
     fn found_long_ago(address: &str) -> Found {
         Found {
