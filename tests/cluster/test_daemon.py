@@ -16,7 +16,7 @@ from tests import jobs
 from tests.cluster.checks import run_node
 from tests.cluster.conftest import MakeClient, MakeNode
 from tests.cluster.jobs import slowly
-from tests.cluster.nodes import SECRET
+from tests.cluster.nodes import SECRET, Node
 from tests.support import MakeServer, RunPython, eventually
 
 pytestmark = [

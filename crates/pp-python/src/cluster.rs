@@ -114,12 +114,7 @@ impl Daemon {
         cache: Option<u64>,
         restart: bool,
     ) -> PyResult<Self> {
-        let mut words = command.into_iter();
-        let worker = WorkerSpec {
-            program: PathBuf::from(words.next().unwrap_or_default()),
-            args: words.collect(),
-            env,
-        };
+        let worker = WorkerSpec::new(command, env);
         let config = DaemonConfig {
             listen: addresses(&listen)?,
             host: Host {

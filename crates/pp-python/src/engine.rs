@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,12 +172,7 @@ impl Engine {
         node_timeout: f64,
         fail_alone: bool,
     ) -> PyResult<Self> {
-        let mut words = command.into_iter();
-        let worker = WorkerSpec {
-            program: PathBuf::from(words.next().unwrap_or_default()),
-            args: words.collect(),
-            env,
-        };
+        let worker = WorkerSpec::new(command, env);
         let patience = Duration::try_from_secs_f64(node_timeout).unwrap_or(DEFAULT_PATIENCE);
         let config = EngineConfig {
             max_worker_deaths,

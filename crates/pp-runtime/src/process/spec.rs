@@ -20,6 +20,16 @@ pub struct WorkerSpec {
 }
 
 impl WorkerSpec {
+    /// The program and its arguments, and variables to set.
+    pub fn new(words: impl IntoIterator<Item = OsString>, env: Vec<(OsString, OsString)>) -> Self {
+        let mut words = words.into_iter();
+        Self {
+            program: PathBuf::from(words.next().unwrap_or_default()),
+            args: words.collect(),
+            env,
+        }
+    }
+
     /// The command for a worker with this mark and this standard input. Standard
     /// output is the client's own; standard error comes through a pipe.
     pub(crate) fn command(&self, mark: &str, stdin: Stdio) -> Command {
