@@ -13,6 +13,7 @@ mod secret;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
+mod verifiers;
 
 pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
 pub(crate) use handshake::{
