@@ -78,7 +78,7 @@ help:
 	@echo "make bench-quick  beside the standard library only, in two minutes, on the terminal"
 	@echo "make fuzz-quick   each fuzz target for a minute; FUZZ_SECONDS and FUZZ_TARGETS change that"
 	@echo "make soak         clusters under virtual time, with all kinds of faults, from many seeds"
-	@echo "make scale        10,000 nodes and 10 million jobs under virtual time, into scale.csv"
+	@echo "make scale        10,000 nodes and 10 million jobs under virtual time, into docs/scheduling"
 	@echo "make format       rustfmt and ruff, in place"
 	@echo "make clean        removes what was built; distclean also the environments"
 	@echo ""
@@ -145,8 +145,9 @@ SOAK_EVENTS ?= 2000000
 soak: $(VENV)/.made
 	$(CARGO) run --locked --release --package pp-sim --example soak -- $(SOAK_SEED) $(SOAK_SMALL) $(SOAK_EVENTS)
 
-scale: $(VENV)/.made
-	$(CARGO) run --locked --release --package pp-sim --example scale -- scale.csv
+scale: $(BENCH_VENV)/.installed
+	$(CARGO) run --locked --release --package pp-sim --example scale -- docs/scheduling/scale.csv
+	"$(BENCH_PYTHON)" -m benches.scale docs/scheduling/scale.csv docs/scheduling/scale.svg
 
 format: $(VENV)/.dev-installed
 	$(CARGO) fmt --all

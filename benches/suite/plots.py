@@ -6,23 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl  # type: ignore[import-not-found]
 from matplotlib.figure import Figure as Canvas  # type: ignore[import-not-found]
 from matplotlib.ticker import FuncFormatter, NullLocator  # type: ignore[import-not-found]
 
+from benches import style
+from benches.style import FAINT, INK, OURS, WIDTH, count_of, save
 from benches.suite import contestants, measures, wording
 from benches.suite.measures import efficiency, growth, workers
 from benches.suite.results import Results
 
-_WIDTH = 8.6  # inches, of 100 pixels each: as wide as a README is shown
-_OURS = "#c2410c"
 _PEER = "#94a3b8"
-_INK = "#1f2937"
-_FAINT = "#6b7280"
 
 # Told apart by colour and by marker, so that either is enough.
 _LINES = {
-    "pp": (_OURS, "o"),
+    "pp": (OURS, "o"),
     "pool": ("#0072b2", "s"),
     "futures": ("#56b4e9", "D"),
     "loky": ("#009e73", "^"),
@@ -33,28 +30,6 @@ _LINES = {
     "ray": ("#7b3294", ">"),
     "dask": ("#8b4513", "h"),
 }
-
-mpl.rcParams.update(
-    {
-        "font.family": "DejaVu Sans",
-        "font.size": 9,
-        "text.color": _INK,
-        "axes.edgecolor": "#d1d5db",
-        "axes.labelcolor": _INK,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": "#e5e7eb",
-        "xtick.color": _FAINT,
-        "ytick.color": _INK,
-        "figure.facecolor": "white",
-        "svg.hashsalt": "benchmarks",  # equal figures give equal files
-    }
-)
 
 
 def rate(results: Results, path: Path) -> None:
@@ -68,7 +43,7 @@ def rate(results: Results, path: Path) -> None:
     canvas, axes = _panels(results, panels, "No-op jobs per second")
     for axis, (measure, figure, title) in zip(axes, panels, strict=True):
         _bars(axis, results, measure, figure, title)
-    _save(canvas, path)
+    save(canvas, path)
 
 
 def arrays(results: Results, path: Path) -> None:
@@ -83,17 +58,17 @@ def arrays(results: Results, path: Path) -> None:
     for axis, (measure, figure, title) in zip(axes, panels, strict=True):
         _bars(axis, results, measure, figure, title)
         _limit_line(axis, limit, "one memcpy")
-    _save(canvas, path)
+    save(canvas, path)
 
 
 def round_trip(results: Results, path: Path) -> None:
     """Points: the percentiles of a round trip."""
     found = _sorted(results, "round_trip", "p50", reverse=False)
-    canvas = Canvas(figsize=(_WIDTH, 0.9 + 0.3 * len(found)), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 0.9 + 0.3 * len(found)), layout="constrained")
     axis = canvas.subplots()
     points = (("p50", "o", 8.0), ("p99", "|", 11.0), ("p999", "x", 5.0))
     for row, (contestant, _) in enumerate(found):
-        color = _OURS if contestant == contestants.OURS else "#475569"
+        color = OURS if contestant == contestants.OURS else "#475569"
         shown = [
             (value, marker, size)
             for key, marker, size in points
@@ -119,13 +94,13 @@ def round_trip(results: Results, path: Path) -> None:
     _limit_line(
         axis, results.median(measures.LIMITS, contestants.MACHINE, "pipe p50"), "pipes, p50"
     )
-    _save(canvas, path)
+    save(canvas, path)
 
 
 def efficiency_over_length(results: Results, path: Path) -> None:
     """Lines: efficiency over the length of the jobs."""
-    canvas = Canvas(figsize=(_WIDTH, 3.8), layout="constrained")
-    _heading(canvas, "Efficiency: the time that jobs need at least, over the time they take")
+    canvas = Canvas(figsize=(WIDTH, 3.8), layout="constrained")
+    style.heading(canvas, "Efficiency: the time that jobs need at least, over the time they take")
     left, right = canvas.subplots(1, 2, sharey=True)
     for axis, job, title in (
         (left, "spin", "Busy for a time"),
@@ -141,12 +116,12 @@ def efficiency_over_length(results: Results, path: Path) -> None:
     left.set_ylim(0, 1.03)
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     _legend(canvas, left, point=0)
-    _save(canvas, path)
+    save(canvas, path)
 
 
 def growth_with_queue(results: Results, path: Path) -> None:
     """Lines: the cost of a job over the length of the queue."""
-    canvas = Canvas(figsize=(_WIDTH, 3.8), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 3.8), layout="constrained")
     axis = canvas.subplots()
     _lines(axis, results, "growth", growth.COUNTS, [str(count) for count in growth.COUNTS])
     axis.set_xscale("log")
@@ -156,23 +131,23 @@ def growth_with_queue(results: Results, path: Path) -> None:
     axis.set_title("Cost of a no-op job, by the number of jobs queued")
     axis.set_xlabel("jobs queued (a line ends where a queue would take too long)")
     _legend(canvas, axis)
-    _save(canvas, path)
+    save(canvas, path)
 
 
 def growth_with_workers(results: Results, path: Path) -> None:
     """Lines: jobs per second over the number of workers."""
-    canvas = Canvas(figsize=(_WIDTH, 3.8), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 3.8), layout="constrained")
     axis = canvas.subplots()
     _lines(axis, results, "workers", workers.COUNTS, [str(count) for count in workers.COUNTS])
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xticks(workers.COUNTS, [str(count) for count in workers.COUNTS])
-    axis.yaxis.set_major_formatter(FuncFormatter(_count))
+    axis.yaxis.set_major_formatter(FuncFormatter(count_of))
     axis.set_title("No-op jobs per second, by the number of workers")
     processors = results.machine.get("processors for this process", "?")
     axis.set_xlabel(f"workers, on {processors} processors")
     _legend(canvas, axis)
-    _save(canvas, path)
+    save(canvas, path)
 
 
 PLOTS: dict[str, Callable[[Results, Path], None]] = {
@@ -190,13 +165,9 @@ def _panels(
 ) -> tuple[Any, list[Any]]:
     """Two by two, as high as the rows need."""
     rows = max(len(_known(results, measure)) for measure, _, _ in panels)
-    canvas = Canvas(figsize=(_WIDTH, 2 * (0.9 + 0.23 * rows)), layout="constrained")
-    _heading(canvas, f"{heading} (logarithmic scale)")
+    canvas = Canvas(figsize=(WIDTH, 2 * (0.9 + 0.23 * rows)), layout="constrained")
+    style.heading(canvas, f"{heading} (logarithmic scale)")
     return canvas, list(canvas.subplots(2, 2).flat)
-
-
-def _heading(canvas: Any, text: str) -> None:
-    canvas.suptitle(text, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def _bars(axis: Any, results: Results, measure: str, figure: str, title: str) -> None:
@@ -205,7 +176,7 @@ def _bars(axis: Any, results: Results, measure: str, figure: str, title: str) ->
     found = _sorted(results, measure, figure, reverse=better == "more")
     for row, (contestant, value) in enumerate(found):
         ours = contestant == contestants.OURS
-        axis.barh(row, value, height=0.72, color=_OURS if ours else _PEER)
+        axis.barh(row, value, height=0.72, color=OURS if ours else _PEER)
         axis.annotate(
             wording.number(value),
             (value, row),
@@ -230,12 +201,12 @@ def _bars(axis: Any, results: Results, measure: str, figure: str, title: str) ->
             xycoords=axis.get_yaxis_transform(),
             va="center",
             fontsize=8,
-            color=_FAINT,
+            color=FAINT,
             style="italic",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
     _rows(axis, [contestant for contestant, _ in found] + missing)
-    axis.xaxis.set_major_formatter(FuncFormatter(_count))
+    axis.xaxis.set_major_formatter(FuncFormatter(count_of))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(visible=False, axis="y")
     axis.set_title(title)
@@ -287,7 +258,7 @@ def _rows(axis: Any, keys: Sequence[str]) -> None:
     axis.set_ylim(len(keys), -0.7)
     for key, label in zip(keys, axis.get_yticklabels(), strict=True):
         if key == contestants.OURS:
-            label.set(color=_OURS, fontweight="bold")
+            label.set(color=OURS, fontweight="bold")
 
 
 def _limit_line(axis: Any, limit: float | None, name: str) -> None:
@@ -295,7 +266,7 @@ def _limit_line(axis: Any, limit: float | None, name: str) -> None:
         return
     left, _ = axis.get_xlim()
     axis.set_xlim(left=min(left, limit / 1.5))
-    axis.axvline(limit, color=_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0.9)
+    axis.axvline(limit, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0.9)
     axis.annotate(
         name,
         (limit, 0),
@@ -303,7 +274,7 @@ def _limit_line(axis: Any, limit: float | None, name: str) -> None:
         xycoords=axis.get_xaxis_transform(),
         textcoords="offset points",
         fontsize=7.5,
-        color=_FAINT,
+        color=FAINT,
     )
 
 
@@ -323,18 +294,7 @@ def _sorted(
     return sorted(found, key=lambda item: item[1], reverse=reverse)
 
 
-def _count(value: float, _: object) -> str:
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"
-
-
 def _duration(microseconds: float, _: object) -> str:
     if microseconds >= 1e3:
         return f"{microseconds / 1e3:g} ms"
     return f"{microseconds:g} µs"
-
-
-def _save(canvas: Any, path: Path) -> None:
-    canvas.savefig(path, format="svg", metadata={"Date": None})
