@@ -32,6 +32,8 @@ pub(super) struct Gone {
 #[derive(Default)]
 pub(super) struct Links {
     pub(super) nodes: BTreeMap<ExecutorId, Node>,
+    /// How many jobs all nodes run at a time.
+    slots: u64,
     /// Who this server works for, if it does.
     pub(super) uplink: Option<Uplink>,
     /// What nodes have done that are not here any more, by their names.
@@ -66,6 +68,21 @@ impl Links {
     /// Whether there are none: then they cost nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty() && self.uplink.is_none()
+    }
+
+    /// A node runs so many jobs at a time from now on.
+    pub(super) fn set_slots(&mut self, id: ExecutorId, slots: u32) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            let before = node.slots.replace(slots).unwrap_or(0);
+            self.slots = self.slots - u64::from(before) + u64::from(slots);
+        }
+    }
+
+    /// Takes out a node.
+    pub(super) fn remove(&mut self, id: ExecutorId) -> Option<Node> {
+        let node = self.nodes.remove(&id)?;
+        self.slots -= u64::from(node.slots.unwrap_or(0));
+        Some(node)
     }
 
     /// Remembers what a node has done that goes.
@@ -143,8 +160,7 @@ impl State {
             Some((_, slots)) => slots,
             None => u32::try_from(self.scheduler.worker_counts().wanted()).unwrap_or(u32::MAX),
         };
-        let nodes = self.links.nodes.values().filter_map(|node| node.slots);
-        let nodes = nodes.fold(0, u32::saturating_add);
+        let nodes = u32::try_from(self.links.slots).unwrap_or(u32::MAX);
         workers.saturating_add(nodes)
     }
 

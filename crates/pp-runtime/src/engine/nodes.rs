@@ -155,7 +155,7 @@ impl Shared {
 
     /// A node is not used any more.
     pub(super) fn lose(self: &Arc<Self>, state: &mut State, id: ExecutorId, why: Parting) {
-        let Some(node) = state.links.nodes.remove(&id) else {
+        let Some(node) = state.links.remove(id) else {
             return;
         };
         self.forget_link(&node.link);
@@ -181,9 +181,7 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
     let now = state.now();
     match message {
         Said::Capacity { slots, credit } => {
-            if let Some(node) = state.links.nodes.get_mut(&id) {
-                node.slots = Some(slots);
-            }
+            state.links.set_slots(id, slots);
             state.scheduler.node_capacity(id, slots, credit, now);
             state.links.alone_was_told = false;
         }
