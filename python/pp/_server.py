@@ -411,15 +411,10 @@ def _end_all() -> None:
 def _enter_child() -> None:
     """In a forked child: its own servers are its own to end."""
     global _owner
-    _core.after_fork_in_child()
     _owner = os.getpid()
     _live.clear()
 
 
 atexit.register(_end_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_core.before_fork,
-        after_in_parent=_core.after_fork_in_parent,
-        after_in_child=_enter_child,
-    )
+    os.register_at_fork(after_in_child=_enter_child)

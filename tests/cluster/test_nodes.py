@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import pp
 from tests import jobs
 from tests.cluster.conftest import MakeClient, MakeNode
-from tests.cluster.jobs import slowly, where
+from tests.cluster.jobs import size, slowly, where
 from tests.cluster.nodes import SECRET
 from tests.support import MakeServer, caught_from, eventually
 
@@ -59,6 +61,35 @@ def test_threads_that_wait_for_one_job_after_the_other(
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(alternate, range(4))) == [-1] * 4
+
+
+@pytest.mark.timeout(120)
+def test_large_arguments_that_are_not_wanted_any_more_hold_nobody_up(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    """Their memory is freed where they were on their way, while others wait for jobs."""
+    server = make_client(make_node(workers=1))
+    ended = threading.Event()
+
+    def go_and_come() -> int:
+        turns = 0
+        while not ended.is_set():
+            assert server.submit(jobs.echo, (turns,))() == turns
+            turns += 1
+        return turns
+
+    with ThreadPoolExecutor(2) as threads:
+        waiters = [threads.submit(go_and_come) for _ in range(2)]
+        for number in range(300):
+            contents = [bytes([number % 251, other]) * 2_000_000 for other in range(4)]
+            large = [server.submit(size, (one,), group="large") for one in contents]
+            # As `map` does when it is closed early.
+            server._groups["large"].withdraw()
+            for job in large:
+                with suppress(pp.DestroyedServerError):
+                    assert job() == 4_000_000
+        ended.set()
+        assert all(waiter.result() > 0 for waiter in waiters)
 
 
 def test_what_a_job_raises_and_prints_comes_back(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.failures.clients import Client
 from tests.failures.support import await_true, none_left, workers_of
+from tests.support import RunPython
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -338,3 +339,38 @@ def test_child_with_its_own_server_ends_as_usual(client_of: StartClient) -> None
         """
     )
     assert client.ends() == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "after_in_parent", "after_in_child"])
+def test_a_server_that_is_freed_by_a_hook_of_others_is_freed_where_it_belongs(
+    moment: str, run_python: RunPython
+) -> None:
+    """Hooks of `os.register_at_fork` that were there before ours run between ours and the
+    fork, with whatever the garbage collector does in them.
+    """
+    program = f"""
+import gc, os
+unwanted = []
+
+def collect():
+    unwanted.clear()
+    gc.collect()
+
+os.register_at_fork({moment}=collect)
+import pp
+
+def main():
+    kept = pp.Server(1)
+    unwanted.append(pp.Server(1))
+    assert unwanted[0].submit(pow, (2, 3))() == kept.submit(pow, (2, 3))() == 8
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert kept.submit(pow, (2, 4))() == 16
+    if unwanted:
+        assert unwanted[0].submit(pow, (2, 4))() == 16
+
+main()
+"""
+    run_python("-c", program, timeout=30)

@@ -5,6 +5,10 @@ use crate::held::HeldState;
 use crate::time::Time;
 use crate::{ExecutorId, JobId, Scheduler};
 
+/// What the loss of a node counts. One for which the job is hardly to blame, since all nodes
+/// were lost at once, counts one: a tenth. Nothing may go on like that for ever.
+pub(crate) const LOSS: u16 = 10;
+
 impl<J> Scheduler<J> {
     /// A node says that a job, which it gives back next, was charged there.
     ///
@@ -29,13 +33,14 @@ impl<J> Scheduler<J> {
             return;
         }
         let suspect = self.config.max_node_losses.get().saturating_sub(1);
-        let room = if self.is_suspect(entry.losses) {
+        let room = if self.is_suspect(entry.blame) {
             u32::MAX
         } else {
-            suspect.saturating_sub(entry.losses.into())
+            suspect.saturating_sub(entry.losses())
         };
         let few = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-        let added = (few(charges.deaths), few(charges.losses.min(room)));
+        let blame = few(charges.losses.min(room)).saturating_mul(LOSS);
+        let added = (few(charges.deaths), blame);
         let Some(ending) = self.charge(node, job, added) else {
             return;
         };
@@ -49,18 +54,18 @@ impl<J> Scheduler<J> {
         self.pump();
     }
 
-    /// Charges a job with ends of executors, by deaths and losses, the last of which was
-    /// this one; how it ends if that was once too often.
+    /// Charges a job with ends of executors, by deaths of workers and blame for the losses of
+    /// nodes, the last of which was this one; how it ends if that was once too often.
     pub(crate) fn charge(
         &mut self,
         executor: ExecutorId,
         job: JobId,
-        (deaths, losses): (u16, u16),
+        (deaths, blame): (u16, u16),
     ) -> Option<Ending> {
         let entry = self.jobs.get_mut(job)?;
         entry.deaths = entry.deaths.saturating_add(deaths);
-        entry.losses = entry.losses.saturating_add(losses);
-        let (deaths, losses) = (u32::from(entry.deaths), u32::from(entry.losses));
+        entry.blame = entry.blame.saturating_add(blame);
+        let (deaths, losses) = (u32::from(entry.deaths), entry.losses());
         if losses >= self.config.max_node_losses.get() {
             return Some(Ending::NodeLost { losses, executor });
         }

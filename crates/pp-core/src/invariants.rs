@@ -68,7 +68,7 @@ impl<J> Scheduler<J> {
         let mut counts: IdMap<u32, usize> = IdMap::default();
         for (job, entry) in self.jobs.iter() {
             *counts.entry(entry.function).or_default() += 1;
-            let (deaths, losses) = (u32::from(entry.deaths), u32::from(entry.losses));
+            let (deaths, losses) = (u32::from(entry.deaths), entry.losses());
             if deaths >= self.config.max_worker_deaths.get()
                 || losses >= self.config.max_node_losses.get()
             {

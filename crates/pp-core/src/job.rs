@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::charges::LOSS;
 use crate::{Charges, JobId};
 
 /// The place of a job that no executor holds.
@@ -29,16 +30,21 @@ pub(crate) struct Job<J> {
     pub(crate) place: u32,
     /// Workers that died while running it.
     pub(crate) deaths: u16,
-    /// Nodes that were lost while holding it.
-    pub(crate) losses: u16,
+    /// Nodes that were lost while holding it, in [`LOSS`]es.
+    pub(crate) blame: u16,
 }
 
 impl<J> Job<J> {
+    /// How many nodes were lost while holding it.
+    pub(crate) fn losses(&self) -> u32 {
+        u32::from(self.blame / LOSS)
+    }
+
     /// What it was charged with.
     pub(crate) fn charges(&self) -> Charges {
         Charges {
             deaths: self.deaths.into(),
-            losses: self.losses.into(),
+            losses: self.losses(),
         }
     }
 }
@@ -270,7 +276,7 @@ mod tests {
             executor: QUEUED,
             place: 0,
             deaths: 0,
-            losses: 0,
+            blame: 0,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Executors come, go and die.
 
+use crate::charges::LOSS;
 use crate::effect::{Effect, Ending};
 use crate::executor::{Executor, ExecutorState};
 use crate::held::{Held, HeldState};
@@ -54,11 +55,21 @@ impl<J> Scheduler<J> {
     pub fn executor_lost(&mut self, executor: ExecutorId, started: &[JobId], now: Time) {
         let mut started = started.to_vec();
         started.sort_unstable();
-        self.depart(
-            executor,
-            |held, is_node| is_node || started.binary_search(&held.job).is_ok(),
-            now,
-        );
+        let charge = |held: &Held, is_node| {
+            if is_node {
+                LOSS
+            } else {
+                started.binary_search(&held.job).is_ok().into()
+            }
+        };
+        self.depart(executor, charge, now);
+    }
+
+    /// A node cannot be reached any more, and that is hardly the fault of its jobs: see
+    /// [`is_own_outage`](crate::is_own_outage). They are queued again, and charged with a
+    /// tenth of a loss.
+    pub fn node_cut_off(&mut self, node: ExecutorId, now: Time) {
+        self.depart(node, |_, is_node| is_node.into(), now);
     }
 
     /// An executor died before it was ready.
@@ -68,23 +79,18 @@ impl<J> Scheduler<J> {
     /// [`Ending::StartFailed`] and nothing is started before the next submit or
     /// resize.
     pub fn executor_start_failed(&mut self, executor: ExecutorId, now: Time) {
-        self.depart(executor, |_, _| false, now);
+        self.depart(executor, |_, _| 0, now);
     }
 
-    /// An executor that was asked to retire, a node that said so before, or one that is lost
-    /// through no fault of a job (see [`is_own_outage`](crate::is_own_outage)), has gone.
+    /// An executor that was asked to retire, or a node that said so before, has gone.
     pub fn executor_exited(&mut self, executor: ExecutorId, now: Time) {
-        self.depart(executor, |_, _| false, now);
+        self.depart(executor, |_, _| 0, now);
     }
 
     /// An executor is gone, for whatever reason: its state tells what that means.
-    /// `is_charged`: whether a job of it, which may be a node, is charged with that.
-    fn depart(
-        &mut self,
-        executor: ExecutorId,
-        is_charged: impl Fn(&Held, bool) -> bool,
-        now: Time,
-    ) {
+    /// `charge`: what a job of it, which may be a node, is charged with for that: a death, or
+    /// blame.
+    fn depart(&mut self, executor: ExecutorId, charge: impl Fn(&Held, bool) -> u16, now: Time) {
         self.see(now);
         let Some(slot) = self.executors.slot(executor) else {
             return;
@@ -96,9 +102,13 @@ impl<J> Scheduler<J> {
         let is_ours = gone.state == ExecutorState::Killing;
         let mut began = false;
         for held in gone.held.take_all() {
-            let is_charged = !is_ours && is_charged(&held, gone.is_node());
-            began |= is_charged;
-            self.recover(&gone, held, is_charged);
+            let charge = if is_ours {
+                0
+            } else {
+                charge(&held, gone.is_node())
+            };
+            began |= charge > 0;
+            self.recover(&gone, held, charge);
         }
         if !gone.is_node() {
             self.note_departure(&gone, began);
@@ -108,7 +118,7 @@ impl<J> Scheduler<J> {
     }
 
     /// Decides what becomes of a job whose executor is gone.
-    fn recover(&mut self, gone: &Executor, held: Held, is_charged: bool) {
+    fn recover(&mut self, gone: &Executor, held: Held, charge: u16) {
         if held.state == HeldState::Recalling {
             self.recalls.pending -= 1;
         }
@@ -119,12 +129,12 @@ impl<J> Scheduler<J> {
             self.end(held.job, Ending::Cancelled);
             return;
         }
-        let (deaths, losses) = if gone.is_node() {
-            (0, u16::from(is_charged))
+        let charges = if gone.is_node() {
+            (0, charge)
         } else {
-            (u16::from(is_charged), 0)
+            (charge, 0)
         };
-        match self.charge(gone.id, held.job, (deaths, losses)) {
+        match self.charge(gone.id, held.job, charges) {
             Some(ending) => self.end(held.job, ending),
             // The parent has asked for it, and hears what it was charged with.
             None if held.state == HeldState::Returning => self.end(held.job, Ending::Cancelled),

@@ -90,7 +90,7 @@ impl<J> Scheduler<J> {
             executor: QUEUED,
             place: 0,
             deaths: 0,
-            losses: 0,
+            blame: 0,
         });
         self.queue.push(job);
         if self.starts.is_given_up() {
@@ -277,9 +277,9 @@ impl<J> Scheduler<J> {
             return;
         };
         entry.executor = QUEUED;
-        let losses = entry.losses;
+        let blame = entry.blame;
         self.suspects.left(job);
-        if self.is_suspect(losses) {
+        if self.is_suspect(blame) {
             self.suspects.put(job);
         } else {
             self.queue.give_back(job);

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::charges::LOSS;
 use crate::executor::Executor;
 use crate::{JobId, Scheduler};
 
@@ -65,10 +66,11 @@ impl Suspects {
 }
 
 impl<J> Scheduler<J> {
-    /// Whether one more loss of a node would end a job with so many. Where the first loss
+    /// Whether one more loss of a node would end a job with so much blame. Where the first loss
     /// ends any job, there is nothing to find out.
-    pub(crate) fn is_suspect(&self, losses: u16) -> bool {
-        losses > 0 && u32::from(losses) + 1 >= self.config.max_node_losses.get()
+    pub(crate) fn is_suspect(&self, blame: u16) -> bool {
+        let after_next = (blame + LOSS) / LOSS;
+        blame >= LOSS && u32::from(after_next) >= self.config.max_node_losses.get()
     }
 
     /// Sends suspects that wait, each to an executor that has none. Those go to workers

@@ -122,7 +122,7 @@ impl<J> Scheduler<J> {
             data: &entry.data,
             function: self.functions.get(entry.function)?.id,
             deaths: u32::from(entry.deaths),
-            losses: u32::from(entry.losses),
+            losses: entry.losses(),
             state: self.job_state(entry.executor, entry.place)?,
         })
     }

@@ -185,7 +185,7 @@ impl Job {
         engine
             .check_process()
             .map_err(|error| engine_error(py, &error))?;
-        let attention = engine.attend(&self.inner, GLANCE);
+        let attention = engine.glance(&self.inner, GLANCE);
         if attention == Attention::Ended {
             return Ok(());
         }

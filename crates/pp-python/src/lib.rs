@@ -9,7 +9,6 @@ mod cluster;
 mod cpus;
 mod engine;
 mod errors;
-mod fork;
 mod group;
 mod guards;
 mod job;
@@ -30,6 +29,7 @@ use pyo3::prelude::*;
 #[pymodule]
 #[pyo3(name = "_core")]
 fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    pp_runtime::fork::watch(log::hold, log::let_go)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEFAULT_PORT", pp_runtime::DEFAULT_PORT)?;
     module.add_class::<cluster::Daemon>()?;
@@ -46,9 +46,6 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;
     module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;
     module.add_function(wrap_pyfunction!(cluster::expand_node, module)?)?;
-    module.add_function(wrap_pyfunction!(fork::before_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;
-    module.add_function(wrap_pyfunction!(fork::after_fork_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(log::start_log, module)?)?;
     module.add_function(wrap_pyfunction!(log::set_log_level, module)?)?;
     module.add_function(wrap_pyfunction!(log::next_log, module)?)?;

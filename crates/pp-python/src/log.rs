@@ -88,12 +88,13 @@ thread_local! {
 
 /// Holds the queue still for a fork.
 pub(crate) fn hold() {
-    HELD.with(|held| *held.borrow_mut() = Some(QUEUE.inner.lock()));
+    // A thread that is ending has no such place any more.
+    let _ = HELD.try_with(|held| *held.borrow_mut() = Some(QUEUE.inner.lock()));
 }
 
 /// After the fork, on both sides.
 pub(crate) fn let_go() {
-    HELD.with(|held| held.borrow_mut().take());
+    let _ = HELD.try_with(|held| held.borrow_mut().take());
 }
 
 /// Takes the events of this project's crates; spans are not used.

@@ -1,13 +1,22 @@
-//! What must happen around `os.fork()` in a client.
+//! What must happen around a fork of the client.
 //!
 //! A forked child inherits the client's descriptors. If it kept the sockets to
 //! the workers open, they would not notice the death of the client. So the child
 //! closes them, and each engine can tell that it now lives in the wrong process.
+//!
+//! All of it is done by hooks of the C library, which are the innermost: no other code of the
+//! program, such as Python's own hooks, runs between them and the fork, with our locks held or
+//! in a child that does not know yet what it is.
+
+mod unshared;
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sync::{Mutex, MutexGuard};
+
+pub(crate) use unshared::Unshared;
 
 /// Descriptors that a forked child must close.
 static SOCKETS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
@@ -17,6 +26,11 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Counts the children that this process was forked into.
 static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// What else is to be held still for a fork, and let go afterwards, on both sides.
+static OTHERS: OnceLock<Hooks> = OnceLock::new();
+
+type Hooks = (fn(), fn());
 
 thread_local! {
     /// Held across the fork, so that the child finds the list whole.
@@ -35,123 +49,51 @@ pub fn count() -> u32 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// To be called before a fork, in the forking thread.
-pub fn before_fork() {
+/// Sees to what must happen around forks from now on. Before each of them `hold` is called,
+/// and afterwards `let_go`, in parent and child; neither may wait for anything but a lock that
+/// is never held for long, nor allocate. Only the first call counts.
+///
+/// # Errors
+/// The system has no memory for it.
+pub fn watch(hold: fn(), let_go: fn()) -> std::io::Result<()> {
+    if OTHERS.set((hold, let_go)).is_ok() {
+        hooks::install()?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn before_fork() {
+    if let Some((hold, _)) = OTHERS.get() {
+        hold();
+    }
     // Here and afterwards: memory may be mapped in between.
     COUNT.fetch_add(1, Ordering::Relaxed);
-    HELD.with(|held| *held.borrow_mut() = Some(SOCKETS.lock()));
+    // A thread that is ending has no such place any more; then nothing is held.
+    let _ = HELD.try_with(|held| *held.borrow_mut() = Some(SOCKETS.lock()));
 }
 
-/// To be called after a fork, in the parent's forking thread.
-pub fn after_fork_in_parent() {
+#[cfg(unix)]
+fn after_fork_in_parent() {
     COUNT.fetch_add(1, Ordering::Relaxed);
-    HELD.with(|held| held.borrow_mut().take());
+    let _ = HELD.try_with(|held| held.borrow_mut().take());
+    if let Some((_, let_go)) = OTHERS.get() {
+        let_go();
+    }
 }
 
-/// To be called after a fork, in the child.
-pub fn after_fork_in_child() {
+#[cfg(unix)]
+fn after_fork_in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    HELD.with(|held| {
+    let _ = HELD.try_with(|held| {
         if let Some(mut sockets) = held.borrow_mut().take() {
             for socket in sockets.drain(..) {
                 close::inherited(socket);
             }
         }
     });
-}
-
-/// A socket that no forked child keeps, whoever has it by then.
-#[derive(Debug)]
-pub(crate) struct Unshared<S> {
-    // Dropped before the socket: its number may be another's right after it is closed.
-    entry: Entry,
-    socket: S,
-}
-
-#[cfg(unix)]
-pub(crate) use std::os::fd::AsRawFd as Descriptor;
-#[cfg(windows)]
-pub(crate) use std::os::windows::io::AsRawSocket as Descriptor;
-
-impl<S: Descriptor> Unshared<S> {
-    /// A socket that exists already.
-    pub(crate) fn new(socket: S) -> Self {
-        #[cfg(unix)]
-        close_in_children(&socket);
-        Self {
-            entry: Entry::of(&socket),
-            socket,
-        }
-    }
-
-    /// Has a socket made, between two forks. `make` must not wait.
-    pub(crate) fn make<E>(make: impl FnOnce() -> Result<S, E>) -> Result<Self, E> {
-        #[cfg(unix)]
-        let mut known = SOCKETS.lock();
-        let socket = make()?;
-        #[cfg(unix)]
-        known.push(socket.as_raw_fd());
-        Ok(Self {
-            entry: Entry::of(&socket),
-            socket,
-        })
-    }
-
-    /// The same socket as another type has it.
-    pub(crate) fn convert<T, E>(
-        self,
-        convert: impl FnOnce(S) -> Result<T, E>,
-    ) -> Result<Unshared<T>, E> {
-        let socket = convert(self.socket)?;
-        Ok(Unshared {
-            entry: self.entry,
-            socket,
-        })
-    }
-}
-
-impl<S> std::ops::Deref for Unshared<S> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
-        &self.socket
-    }
-}
-
-impl<S> std::ops::DerefMut for Unshared<S> {
-    fn deref_mut(&mut self) -> &mut S {
-        &mut self.socket
-    }
-}
-
-/// A place in the list.
-#[derive(Debug)]
-#[cfg(unix)]
-struct Entry(i32);
-
-#[cfg(unix)]
-impl Entry {
-    fn of(socket: &impl Descriptor) -> Self {
-        Self(socket.as_raw_fd())
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Entry {
-    fn drop(&mut self) {
-        SOCKETS.lock().retain(|&known| known != self.0);
-    }
-}
-
-/// There is no fork here.
-#[derive(Debug)]
-#[cfg(not(unix))]
-struct Entry;
-
-#[cfg(not(unix))]
-impl Entry {
-    fn of(_socket: &impl Descriptor) -> Self {
-        Self
+    if let Some((_, let_go)) = OTHERS.get() {
+        let_go();
     }
 }
 
@@ -168,19 +110,52 @@ pub(crate) fn forget_socket(socket: &impl std::os::fd::AsRawFd) {
     SOCKETS.lock().retain(|&known| known != fd);
 }
 
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod hooks {
+    use std::io;
+
+    extern "C" fn before() {
+        super::before_fork();
+    }
+
+    extern "C" fn in_parent() {
+        super::after_fork_in_parent();
+    }
+
+    extern "C" fn in_child() {
+        super::after_fork_in_child();
+    }
+
+    /// Lets the C library call us around each fork.
+    pub(super) fn install() -> io::Result<()> {
+        // SAFETY: the three functions live as long as this library, which is never
+        // unloaded, and unwind into nothing: they cannot panic.
+        match unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
+            0 => Ok(()),
+            code => Err(io::Error::from_raw_os_error(code)),
+        }
+    }
+}
+
+/// There is no fork here.
+#[cfg(not(unix))]
+mod hooks {
+    pub(super) fn install() -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
 #[allow(unsafe_code)]
 mod close {
+    use std::os::fd::{FromRawFd, OwnedFd};
+
     /// Closes a descriptor that this forked child inherited.
-    #[cfg(unix)]
     pub(super) fn inherited(fd: i32) {
-        use std::os::fd::{FromRawFd, OwnedFd};
         // SAFETY: the parent listed the descriptor as open under the lock that
         // was held across the fork. In the child its Rust owner is never used
         // or dropped: each engine checks `generation` first.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
     }
-
-    /// There is no fork here.
-    #[cfg(not(unix))]
-    pub(super) fn inherited(_fd: i32) {}
 }

@@ -145,11 +145,13 @@ impl Engine {
         world.trace.note(world.now, &(self.id, executor, why));
         world.hang_up(child.link, PARENT, why != Parting::Ended);
         let now = world.time();
-        if why.is_loss() && world.now > self.excused_until {
+        if !why.is_loss() {
+            self.scheduler.executor_exited(executor, now);
+        } else if world.now <= self.excused_until {
+            self.scheduler.node_cut_off(executor, now);
+        } else {
             world.counts.losses += 1;
             self.scheduler.executor_lost(executor, &[], now);
-        } else {
-            self.scheduler.executor_exited(executor, now);
         }
         if why == Parting::Destroyed {
             return;

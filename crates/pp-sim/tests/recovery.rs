@@ -223,6 +223,33 @@ fn killer(gateway: bool, seed: u64) {
 }
 
 #[test]
+fn jobs_that_take_all_nodes_down_together_do_not_go_on_for_ever() {
+    for seed in 0..20 {
+        let settings = Settings {
+            patience: S,
+            ..Settings::default()
+        };
+        let mut setup = Setup::new(seed, settings);
+        let client = setup.client(0);
+        for _ in 0..2 {
+            let node = setup.node(1, 100);
+            setup.link(client, node, Path::new(MS));
+        }
+        let mut jobs = vec![JobSpec::new(1, 20 * MS); 2];
+        for job in &mut jobs {
+            job.kind = Kind::KillsNode;
+        }
+        let first = setup.submit(client, S, jobs);
+        let mut simulation = setup.start().unwrap();
+        simulation.run(1_000 * S).unwrap();
+        for number in first..first + 2 {
+            let outcome = simulation.outcome(number);
+            assert_eq!(outcome, Some(Outcome::NodeLost), "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn a_job_that_takes_nodes_down_fails_alone() {
     (0..20).for_each(|seed| killer(false, seed));
 }

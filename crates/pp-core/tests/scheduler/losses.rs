@@ -62,6 +62,26 @@ fn a_job_that_takes_nodes_down_fails_alone() {
     assert!(matches!(ending, Ending::NodeLost { losses: 3, .. }));
 }
 
+#[test]
+fn nothing_is_excused_for_ever() {
+    let mut cluster = cluster();
+    let job = cluster.submit(1)[0];
+    let mut cuts = 0;
+    while cluster.scheduler.job(job).is_some() {
+        let node = cluster.join(1, us(50));
+        assert_eq!(cluster.holder(job), Some(node));
+        let now = cluster.now;
+        cluster.scheduler.node_cut_off(node, now);
+        cluster.absorb();
+        cuts += 1;
+    }
+    assert_eq!(cuts, 30, "ten times as many as losses");
+    let [(_, ending)] = cluster.endings()[..] else {
+        panic!("it has not ended");
+    };
+    assert!(matches!(ending, Ending::NodeLost { losses: 3, .. }));
+}
+
 /// A job that comes back from a node that it was recalled from.
 fn come_back(cluster: &mut Cluster, node: ExecutorId, job: JobId, losses: u32) {
     let charges = Charges { deaths: 0, losses };

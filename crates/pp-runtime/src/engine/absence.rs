@@ -32,7 +32,7 @@ impl Clocks {
 pub(super) struct Absence {
     /// The last beat.
     seen: Option<Clocks>,
-    /// Until then nobody is blamed for what is lost.
+    /// Until then jobs are hardly blamed for what is lost.
     excused_until: Option<Instant>,
 }
 
@@ -46,7 +46,7 @@ impl Absence {
         }
     }
 
-    /// Nobody is blamed for what is lost from now on, for `patience`; whether that is news.
+    /// Jobs are hardly blamed for what is lost from now on, for `patience`; whether that is news.
     pub(super) fn excuse(&mut self, now: Clocks, patience: Duration) -> bool {
         let is_news = self.excused_until.is_none_or(|until| until < now.steady);
         self.excused_until = Some(now.steady + patience);

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::guard::StateGuard;
 use super::job::Job;
 use super::nap::waiters_nap;
-use super::reading::may_read;
 use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::Worker;
+use crate::net::Link;
 
 /// What attending came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,35 +33,61 @@ const SOON: Duration = Duration::from_micros(30);
 /// How long a waiter looks out before it sleeps: about as long as falling asleep and being
 /// woken takes (30 to 50 us on Linux), so that looking out at most doubles the cost of a wait.
 const LOOKOUT: Duration = Duration::from_micros(20);
-/// The longest way to a node that is waited for so.
-const WAY_MAX: Duration = Duration::from_micros(80);
 
 impl Shared {
-    /// Takes in results for as long as it pays not to sleep, if `job` may be among them.
-    pub(super) fn look_out(self: &Arc<Self>, job: &Job) -> Attention {
-        let way = self.lock().shortest_way();
-        self.attend(job, LOOKOUT + way.min(WAY_MAX))
+    /// Takes in what workers have said, for so long at the most, if `job` may be among it.
+    pub(super) fn glance(self: &Arc<Self>, job: &Job, length: Duration) -> Attention {
+        let until = Instant::now() + length;
+        let mut state = self.lock();
+        if job.outcome().is_some() {
+            return Attention::Ended;
+        }
+        if !self.may_end_soon(&mut state, job) {
+            return Attention::InVain;
+        }
+        if state.worth_reading().is_some() {
+            // Nobody is as quick as that over a network.
+            return Attention::NotYet;
+        }
+        begin(&mut state);
+        drop(state);
+        self.attend(job, until, &[])
     }
 
-    /// Takes in results, for so long at the most, if `job` may be among them.
-    pub(super) fn attend(self: &Arc<Self>, job: &Job, length: Duration) -> Attention {
-        let until = Instant::now() + length;
-        let links;
+    /// Takes in results, for as long as it pays not to sleep, if `job` may be among them.
+    pub(super) fn look_out(self: &Arc<Self>, job: &Job) -> Attention {
+        let mut until = Instant::now() + LOOKOUT;
+        let mut links = Vec::new();
         {
             let mut state = self.lock();
             if job.outcome().is_some() {
                 return Attention::Ended;
             }
-            if !ends_soon(&state, job) {
-                // The scheduler may not even have been told of it.
-                self.settle(&mut state);
+            if !self.may_end_soon(&mut state, job) {
                 return Attention::InVain;
             }
             begin(&mut state);
-            links = self.begin_reading(&mut state);
+            if let Some(way) = state.worth_reading() {
+                until += way;
+                links = self.begin_reading(&mut state);
+            }
         }
+        self.attend(job, until, &links)
+    }
+
+    /// Whether a job may end while somebody looks out for it.
+    fn may_end_soon(self: &Arc<Self>, state: &mut StateGuard<'_>, job: &Job) -> bool {
+        if ends_soon(state, job) {
+            return true;
+        }
+        // The scheduler may not even have been told of it.
+        self.settle(state);
+        false
+    }
+
+    fn attend(self: &Arc<Self>, job: &Job, until: Instant, links: &[Arc<Link>]) -> Attention {
         loop {
-            for link in &links {
+            for link in links {
                 link.try_receive();
             }
             if let Some(mut state) = self.try_lock() {
@@ -125,22 +152,12 @@ impl Shared {
         if state.attending > 0 || state.io != IoThread::Asleep {
             return;
         }
-        if ask_for_bells(&mut state) {
+        // What was read, and not taken in for want of the lock, is told by no poll.
+        let has_news = state.links.has_news();
+        if ask_for_bells(&mut state) || has_news {
             self.take_in_all(&mut state);
             // What came after the asking rings the bell.
         }
-    }
-}
-
-impl State {
-    /// How long a message and its answer take to the node that is nearest; zero if jobs run
-    /// here.
-    fn shortest_way(&self) -> Duration {
-        if self.scheduler.worker_counts().wanted() > 0 || !may_read(self) {
-            return Duration::ZERO;
-        }
-        let latencies = self.links.nodes.values().map(|node| node.pulse.latency());
-        latencies.min().unwrap_or_default()
     }
 }
 

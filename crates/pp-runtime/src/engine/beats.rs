@@ -52,9 +52,10 @@ impl State {
         // Nodes were heard last at times that are up to a beat apart, and are given up so.
         let limit = patience.saturating_sub(2 * Pulse::interval(self.shortest_patience()));
         let nodes = self.links.nodes.values();
-        let silences = nodes.map(|node| {
+        // Those on this machine are heard whatever becomes of its lines.
+        let silences = nodes.filter_map(|node| {
             let silence = now.saturating_duration_since(node.link.heard());
-            (node.link.peer(), silence)
+            Some((node.link.peer()?, silence))
         });
         if pp_core::is_own_outage(silences, limit) && self.links.absence.excuse(clocks, patience) {
             tracing::warn!("nothing is heard of any node: this machine may be cut off from them");

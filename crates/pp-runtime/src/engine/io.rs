@@ -84,6 +84,7 @@ fn prepare_sleep(state: &mut State) -> Option<Duration> {
     // While others attend, they ask for bells when they end.
     if state.attending == 0 && ask_for_bells(state)
         || state.links.all().any(|link| link.is_behind())
+        || state.links.has_news()
     {
         return Some(Duration::ZERO);
     }

@@ -70,6 +70,11 @@ impl Links {
         self.nodes.is_empty() && self.uplink.is_none()
     }
 
+    /// Whether something was read that was not taken in.
+    pub(super) fn has_news(&self) -> bool {
+        self.all().any(|link| link.has_news())
+    }
+
     /// A node runs so many jobs at a time from now on.
     pub(super) fn set_slots(&mut self, id: ExecutorId, slots: u32) {
         if let Some(node) = self.nodes.get_mut(&id) {

@@ -208,10 +208,10 @@ impl Engine {
         }))
     }
 
-    /// Takes in results for a moment, `length` at the most, if `job` may end as soon.
-    /// Never sleeps.
-    pub fn attend(&self, job: &Job, length: Duration) -> Attention {
-        self.shared.attend(job, length)
+    /// Takes in what workers of this machine have said, for `length` at the most, if `job`
+    /// may end as soon. Never sleeps.
+    pub fn glance(&self, job: &Job, length: Duration) -> Attention {
+        self.shared.glance(job, length)
     }
 
     /// Takes in results for as long as falling asleep and being woken would take, if `job`

@@ -166,9 +166,13 @@ impl Shared {
         let now = state.now();
         let patience = state.config.patience;
         let is_excused = state.links.absence.excuses(Clocks::now(), patience);
-        if why.is_loss() && !is_excused {
+        if why.is_loss() {
             state.links.last_loss = Some((Arc::clone(&node.name), why.to_string().into()));
-            state.scheduler.executor_lost(id, &[], now);
+            if is_excused {
+                state.scheduler.node_cut_off(id, now);
+            } else {
+                state.scheduler.executor_lost(id, &[], now);
+            }
         } else {
             state.scheduler.executor_exited(id, now);
         }

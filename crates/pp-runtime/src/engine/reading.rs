@@ -4,6 +4,7 @@
 //! result, which finds nothing to do, and takes the time of a processor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pp_core::ExecutorId;
 
@@ -14,6 +15,9 @@ use crate::net::{Link, LinkEnd};
 
 /// With more links it takes longer to read them all than to be woken.
 const LINKS_MAX: usize = 4;
+/// The longest way to a node that is looked out for: no longer than it takes to fall asleep
+/// and be woken by two threads, one after the other.
+const WAY_MAX: Duration = Duration::from_micros(80);
 
 /// Links that waiters read.
 #[derive(Debug, Default)]
@@ -25,48 +29,48 @@ pub(super) struct Reading {
 }
 
 impl Shared {
-    /// The links to nodes that the caller reads until [`Self::end_reading`]; none if they
-    /// are many.
+    /// The links to nodes that the caller reads until [`Self::end_reading`].
     pub(super) fn begin_reading(&self, state: &mut State) -> Vec<Arc<Link>> {
-        if !may_read(state) {
-            return Vec::new();
-        }
-        state.links.reading.readers += 1;
-        if state.links.reading.readers == 1 {
-            let ids: Vec<ExecutorId> = state.links.nodes.keys().copied().collect();
-            for &id in &ids {
-                self.listen(state, id, false);
-            }
-            state.links.reading.muted = ids;
+        let reading = &mut state.links.reading;
+        reading.readers += 1;
+        if reading.readers == 1 {
+            let nodes = state.links.nodes.iter();
+            let muted = nodes.filter(|(_, node)| self.mute_link(&node.link));
+            reading.muted = muted.map(|(&id, _)| id).collect();
         }
         let nodes = state.links.nodes.values();
         nodes.map(|node| Arc::clone(&node.link)).collect()
     }
 
-    /// The caller has read the links, if it got some.
+    /// The caller has read the links.
     pub(super) fn end_reading(&self, state: &mut State) {
         let reading = &mut state.links.reading;
         reading.readers -= 1;
-        if reading.readers == 0 {
-            for id in std::mem::take(&mut reading.muted) {
-                self.listen(state, id, true);
-            }
-        }
-    }
-
-    /// Lets the poll tell of what comes from a node, also of what has come already, or not.
-    fn listen(&self, state: &mut State, id: ExecutorId, listens: bool) {
-        let Some(node) = state.links.nodes.get(&id) else {
+        if reading.readers > 0 {
             return;
-        };
-        if let Err(error) = self.tell_of_link(&node.link, token_of(id), listens) {
-            let end = LinkEnd::from(error);
-            state.links.condemned.push((id, end.into()));
+        }
+        for id in std::mem::take(&mut reading.muted) {
+            let Some(node) = state.links.nodes.get(&id) else {
+                continue;
+            };
+            if let Err(error) = self.unmute_link(&node.link, token_of(id)) {
+                let end = LinkEnd::from(error);
+                state.links.condemned.push((id, end.into()));
+            }
         }
     }
 }
 
-/// Whether waiters read links.
-pub(super) fn may_read(state: &State) -> bool {
-    (1..=LINKS_MAX).contains(&state.links.nodes.len())
+impl State {
+    /// For how much longer a waiter looks out that reads the links, which is as long as a
+    /// message and its answer take to the node that is nearest. None if that does not pay:
+    /// jobs run here, or nodes are many or far away.
+    pub(super) fn worth_reading(&self) -> Option<Duration> {
+        let nodes = &self.links.nodes;
+        if self.scheduler.worker_counts().wanted() > 0 || nodes.len() > LINKS_MAX {
+            return None;
+        }
+        let ways = nodes.values().map(|node| node.pulse.latency());
+        ways.min().filter(|&way| way <= WAY_MAX)
+    }
 }

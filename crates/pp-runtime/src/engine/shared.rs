@@ -23,10 +23,12 @@ use crate::segments::Pool;
 /// The poll token of the waker; workers have their numbers.
 pub(super) const WAKE: Token = Token(usize::MAX);
 
-/// The means to reach the I/O thread.
+/// The means to reach the I/O thread. Whoever needs one takes it out, and uses it with no lock
+/// held: what is watched, or frees what wakes, has locks of its own.
+#[derive(Clone)]
 struct Poller {
-    registry: Registry,
-    waker: Waker,
+    registry: Arc<Registry>,
+    waker: Arc<Waker>,
 }
 
 /// State, and the means to wake who must act on it.
@@ -60,8 +62,8 @@ impl Shared {
     pub(super) fn new(config: EngineConfig, poll: &Poll) -> io::Result<Arc<Self>> {
         let notices = Arc::new(Notices::default());
         let poller = Poller {
-            registry: poll.registry().try_clone()?,
-            waker: Waker::new(poll.registry(), WAKE)?,
+            registry: Arc::new(poll.registry().try_clone()?),
+            waker: Arc::new(Waker::new(poll.registry(), WAKE)?),
         };
         let segments = Pool::new(config.shared_memory);
         let shared = Arc::new(Self {
@@ -101,9 +103,13 @@ impl Shared {
         }
     }
 
+    fn poller(&self) -> Option<Poller> {
+        self.poller.lock().clone()
+    }
+
     /// Wakes the I/O thread.
     pub(super) fn wake_io(&self) {
-        if let Some(poller) = &*self.poller.lock()
+        if let Some(poller) = self.poller()
             && let Err(error) = poller.waker.wake()
         {
             tracing::error!(%error, "cannot wake the I/O thread");
@@ -112,7 +118,7 @@ impl Shared {
 
     /// Lets the I/O thread watch `source`, a worker's socket.
     pub(super) fn watch(&self, source: &mut impl Source, token: Token) -> io::Result<()> {
-        match &*self.poller.lock() {
+        match self.poller() {
             Some(poller) => poller.registry.register(source, token, Interest::READABLE),
             None => Err(io::Error::other("the server was destroyed")),
         }
@@ -126,30 +132,36 @@ impl Shared {
                 shared.wake_io();
             }
         });
-        match &*self.poller.lock() {
+        match self.poller() {
             Some(poller) => link.watch(&poller.registry, token),
             None => Err(io::Error::other("the server was destroyed")),
         }
     }
 
-    /// Lets the I/O thread be told of what comes over a link, or not for now.
-    pub(super) fn tell_of_link(&self, link: &Link, token: Token, tells: bool) -> io::Result<()> {
-        match &*self.poller.lock() {
-            Some(poller) => link.tell_of(&poller.registry, token, tells),
+    /// Lets the I/O thread not be told of a link for now; whether it is not.
+    pub(super) fn mute_link(&self, link: &Link) -> bool {
+        self.poller()
+            .is_some_and(|poller| link.mute(&poller.registry))
+    }
+
+    /// Lets it be told again, also of what has come already.
+    pub(super) fn unmute_link(&self, link: &Link, token: Token) -> io::Result<()> {
+        match self.poller() {
+            Some(poller) => link.unmute(&poller.registry, token),
             None => Ok(()),
         }
     }
 
     /// Ends the watching of a link.
     pub(super) fn forget_link(&self, link: &Link) {
-        if let Some(poller) = &*self.poller.lock() {
+        if let Some(poller) = self.poller() {
             link.forget(&poller.registry);
         }
     }
 
     /// Ends the watching of `source`.
     pub(super) fn forget(&self, source: &mut impl Source) {
-        if let Some(poller) = &*self.poller.lock() {
+        if let Some(poller) = self.poller() {
             // A socket that was never watched needs no more than to be closed.
             let _ = poller.registry.deregister(source);
         }

@@ -6,11 +6,15 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use pp_proto::FromExecutor;
 use rustls::Connection;
@@ -63,8 +67,11 @@ pub(crate) struct Link {
     behind: AtomicBool,
     /// Something was decrypted, or the link has ended.
     news: AtomicBool,
-    /// The machine at the other end, as far as that is known.
+    /// The machine at the other end, if it is another one.
     peer: Option<IpAddr>,
+    /// The descriptor of the stream, as long as this lives.
+    #[cfg(unix)]
+    fd: RawFd,
     /// Wakes who watches.
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -116,7 +123,9 @@ impl Link {
         connection.set_buffer_limit(None);
         let mut early = Vec::new();
         decrypt(&mut connection, &mut early)?;
-        let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+        let peer = elsewhere(&stream);
+        #[cfg(unix)]
+        let fd = stream.as_raw_fd();
         let stream = stream.convert(|stream| Ok::<_, LinkEnd>(TcpStream::from_std(stream)))?;
         Ok(Arc::new(Self {
             wire: Mutex::new(Wire {
@@ -137,30 +146,47 @@ impl Link {
             behind: AtomicBool::new(true),
             news: AtomicBool::new(true),
             peer,
+            #[cfg(unix)]
+            fd,
             wake: OnceLock::new(),
         }))
     }
 
-    /// The address of the machine at the other end; `None` if it was gone from the start.
+    /// The address of the machine at the other end; `None` if it is this machine.
     pub(crate) fn peer(&self) -> Option<IpAddr> {
         self.peer
     }
 
     /// Lets a poll watch it, for both directions.
     pub(crate) fn watch(&self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut *self.wire.lock().stream, token, BOTH)
+        let result = registry.register(&mut *self.wire.lock().stream, token, BOTH);
+        // Whoever found the wire taken meanwhile counts on that.
+        self.flush_if_wanted();
+        result
     }
 
-    /// Lets the poll that watches it tell of what comes, also of what has come already, or
-    /// only of room for what goes.
-    pub(crate) fn tell_of(
-        &self,
-        registry: &Registry,
-        token: Token,
-        what_comes: bool,
-    ) -> io::Result<()> {
-        let interest = if what_comes { BOTH } else { Interest::WRITABLE };
-        registry.reregister(&mut *self.wire.lock().stream, token, interest)
+    /// Lets the poll that watches it not tell of anything for now; whether it does not. Does
+    /// not wait for who reads or writes.
+    #[cfg(unix)]
+    pub(crate) fn mute(&self, registry: &Registry) -> bool {
+        registry.deregister(&mut SourceFd(&self.fd)).is_ok()
+    }
+
+    /// Lets it tell again, also of what has come already.
+    #[cfg(unix)]
+    pub(crate) fn unmute(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.fd), token, BOTH)
+    }
+
+    /// A socket cannot be taken out here without who uses it.
+    #[cfg(not(unix))]
+    pub(crate) fn mute(&self, _registry: &Registry) -> bool {
+        false
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn unmute(&self, _registry: &Registry, _token: Token) -> io::Result<()> {
+        Ok(())
     }
 
     /// Says how to wake who watches.
@@ -223,6 +249,10 @@ impl Link {
         if let Some(mut wire) = self.wire.try_lock() {
             self.read(&mut wire);
         }
+        self.flush_if_wanted();
+    }
+
+    fn flush_if_wanted(&self) {
         if self.wanted.load(Ordering::SeqCst) {
             self.flush_shortly();
         }
@@ -371,6 +401,13 @@ impl Wire {
             self.connection.writer().write_all(&self.plain)?;
         }
     }
+}
+
+/// The address of who is at the other end, unless that is on this machine, or gone.
+fn elsewhere(stream: &std::net::TcpStream) -> Option<IpAddr> {
+    let own = stream.local_addr().ok()?.ip().to_canonical();
+    let peer = stream.peer_addr().ok()?.ip().to_canonical();
+    (own != peer && !peer.is_loopback()).then_some(peer)
 }
 
 /// Decrypts what was read, and appends it to `into`.
