@@ -3,7 +3,8 @@
     python examples/dynamic_ncpus.py
 
 `set_ncpus` acts at once: new workers take jobs that are waiting, and when there are
-to be fewer, the busy ones finish the job that they have. With 0, jobs wait.
+to be fewer, the busy ones finish the job that they have. With 0, and
+without nodes, jobs wait.
 """
 
 import time

@@ -71,7 +71,8 @@ class Server(Submitter, MapsItems):
     Args:
         ncpus: how many workers to start on this machine; "autodetect" means one
             per processor that this process may use (one, if the server is made
-            inside a job). 0 is allowed: jobs then wait until `set_ncpus`.
+            inside a job). With 0, jobs run on nodes only; without nodes, they wait
+            until `set_ncpus`.
         ppservers: nodes that run jobs, too: names or addresses of machines that run
             `ppserver`, as "node-1", "node-1:60001", "10.0.0.7", "::1", "node-[1-16]" or
             "dns:workers.example". Any of them may come later, go, and come back.
@@ -280,7 +281,8 @@ class Server(Submitter, MapsItems):
         """Sets the number of local workers.
 
         More are used as soon as they have started. If there are to be fewer, busy
-        ones finish their jobs first. With 0, jobs wait until there are some again.
+        ones finish their jobs first. With 0, jobs run on nodes only; without nodes, they
+        wait until there are workers again.
 
         Raises:
             TypeError, ValueError: `ncpus` is no number of workers.
