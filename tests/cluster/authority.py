@@ -29,6 +29,8 @@ x509_extensions = member
 commonName = supplied
 [member]
 basicConstraints = CA:FALSE
+[mail]
+extendedKeyUsage = emailProtection
 [req]
 distinguished_name = name
 x509_extensions = authority
@@ -52,16 +54,38 @@ class Authority:
         self._key("ca")
         self._openssl("req", "-x509", "-new", *self._files("ca"), "-subj", "/CN=authority")
 
-    def member(self, name: str, *, expired: bool = False) -> Certificates:
+    def member(
+        self, name: str, *, expired: bool = False, extensions: str = "member"
+    ) -> Certificates:
         """The files of somebody who belongs to the cluster."""
+        key, certificate = self._path(name, "key"), self._path(name, "pem")
+        dates = ["-startdate", _PAST[0], "-enddate", _PAST[1]] if expired else ["-days", "2"]
+        words = ["-batch", "-notext", "-in", self._request(name), "-out", certificate, *dates]
+        self._openssl("ca", *words, "-extensions", extensions)
+        return self._path("ca", "pem"), certificate, key
+
+    def of_version_1(self, name: str) -> Certificates:
+        """The files of somebody whose certificate has no extensions."""
+        key, certificate = self._path(name, "key"), self._path(name, "pem")
+        signer = ["-CA", self._path("ca", "pem"), "-CAkey", self._path("ca", "key")]
+        words = ["-req", "-in", self._request(name), *signer, "-CAcreateserial", "-days", "2"]
+        self._run("x509", *words, "-out", certificate)
+        # Releases of openssl from 3.2 on add extensions by themselves.
+        if b"Version: 1 " not in self._run("x509", "-noout", "-text", "-in", certificate):
+            pytest.skip("this openssl makes no certificates of version 1")
+        return self._path("ca", "pem"), certificate, key
+
+    def itself(self) -> Certificates:
+        """The files of somebody who shows the certificate of the authority."""
+        return self._path("ca", "pem"), self._path("ca", "pem"), self._path("ca", "key")
+
+    def _request(self, name: str) -> str:
+        """A new key, and what asks the authority for a certificate for it."""
         self._key(name)
         request = str(self._folder / f"{name}.csr")
-        key, certificate = self._path(name, "key"), self._path(name, "pem")
-        self._openssl("req", "-new", "-key", key, "-out", request, "-subj", f"/CN={name}")
-        dates = ["-startdate", _PAST[0], "-enddate", _PAST[1]] if expired else ["-days", "2"]
-        words = ["-batch", "-notext", "-in", request, "-out", certificate, *dates]
-        self._openssl("ca", *words)
-        return self._path("ca", "pem"), certificate, key
+        words = ["-new", "-key", self._path(name, "key"), "-out", request, "-subj", f"/CN={name}"]
+        self._openssl("req", *words)
+        return request
 
     def _path(self, name: str, kind: str) -> str:
         return str(self._folder / f"{name}.{kind}")
@@ -77,6 +101,7 @@ class Authority:
     def _openssl(self, command: str, *words: str) -> None:
         self._run(command, "-config", str(self._folder / "config"), *words)
 
-    def _run(self, *words: str) -> None:
+    def _run(self, *words: str) -> bytes:
         done = subprocess.run(["openssl", *words], capture_output=True, check=False, timeout=30)
         assert done.returncode == 0, done.stderr.decode()
+        return done.stdout

@@ -85,3 +85,12 @@ def make_proxy() -> Iterator[MakeProxy]:
 def ledger(tmp_path: Path) -> Ledger:
     """A book that all processes of the test can write to."""
     return Ledger(str(tmp_path / "ledger"))
+
+
+@pytest.fixture
+def no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Surroundings without any secret; the directory where one would be."""
+    for variable in ("PP_SECRET", "PP_SECRET_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config"

@@ -10,26 +10,16 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.cluster.authority import Authority
 from tests.cluster.checks import clients_of, said_by, working
 from tests.cluster.conftest import MakeClient, MakeNode
 from tests.cluster.jobs import slowly
-from tests.cluster.nodes import SECRET, Node
+from tests.cluster.nodes import SECRET
 from tests.support import MakeServer, marked_processes
 
 pytestmark = [
     pytest.mark.timeout(60),
     pytest.mark.skipif(sys.platform == "win32", reason="looks at modes of files and at limits"),
 ]
-
-
-@pytest.fixture
-def no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Surroundings without any secret; the directory where one would be."""
-    for variable in ("PP_SECRET", "PP_SECRET_FILE"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return tmp_path / "config"
 
 
 # Secrets
@@ -139,81 +129,6 @@ def test_a_file_of_somebody_else_is_no_secret(no_secret: Path) -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
     assert "AuthenticationError: the secret cannot be read from the file" in done.stderr
     assert SECRET not in done.stderr
-
-
-# Certificates
-
-
-def test_certificates_of_an_own_authority(
-    tmp_path: Path, make_node: MakeNode, make_client: MakeClient, no_secret: Path
-) -> None:
-    authority = Authority(tmp_path / "own")
-    node = _certified(make_node, authority)
-    server = make_client(node, secret=None, certificates=authority.member("client"))
-    assert [job() for job in [server.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
-
-
-@pytest.mark.parametrize("who", ["other", "expired", "secret"])
-def test_a_client_without_a_valid_certificate_is_refused(
-    who: str,
-    tmp_path: Path,
-    make_node: MakeNode,
-    make_server: MakeServer,
-    make_client: MakeClient,
-    no_secret: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    authority = Authority(tmp_path / "own")
-    node = _certified(make_node, authority)
-    honest = make_client(node, secret=None, certificates=authority.member("client"))
-    if who == "other":
-        options: dict[str, object] = {"certificates": Authority(tmp_path / "other").member("me")}
-    elif who == "expired":
-        options = {"certificates": authority.member("late", expired=True)}
-    else:
-        options = {"secret": SECRET}
-    with working(honest):
-        stranger = make_server(0, (node.name,), **options)
-        job = stranger.submit(jobs.echo, (1,))
-        for text in ("connection refused", "certificate"):
-            node.await_log(text)
-        said_by(caplog, "node cannot be used")
-        said_by(caplog, "has expired" if who == "expired" else "certificate")
-        assert not job.finished
-    assert clients_of(node) == 1
-
-
-def test_a_node_with_an_expired_certificate_is_not_used(
-    tmp_path: Path,
-    make_node: MakeNode,
-    make_server: MakeServer,
-    no_secret: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    authority = Authority(tmp_path / "own")
-    node = _certified(make_node, authority, expired=True)
-    server = make_server(0, (node.name,), certificates=authority.member("client"))
-    job = server.submit(jobs.echo, (1,))
-    said_by(caplog, "node cannot be used")
-    node.await_log("connection refused")
-    assert "xpired" in caplog.text + node.log()
-    assert not job.finished
-    assert clients_of(node) == 0
-
-
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_certificates_that_cannot_be_read_are_named(
-    place: int, tmp_path: Path, make_server: MakeServer, no_secret: Path
-) -> None:
-    files = list(Authority(tmp_path / "own").member("client"))
-    files[place] = str(tmp_path / "missing.pem")
-    with pytest.raises(pp.AuthenticationError, match=r"missing\.pem"):
-        make_server(0, ("127.0.0.1",), certificates=tuple(files))
-
-
-def _certified(make_node: MakeNode, authority: Authority, **options: bool) -> Node:
-    files = authority.member("node", **options)
-    return make_node("--certificates", ",".join(files), secret=None)
 
 
 def test_nobody_who_is_refused_gets_a_worker(make_node: MakeNode, make_server: MakeServer) -> None:

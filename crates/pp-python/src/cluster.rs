@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pp_runtime::{
     Caller, CertificateFiles, ClusterConfig, Daemon as RuntimeDaemon, DaemonConfig, DaemonError,
-    Host, Identity, IdentityError, PythonVersion, Secret, Target, WorkerSpec, parse,
+    Host, Identity, IdentityError, PythonVersion, Secret, Target, Uses, WorkerSpec, parse,
 };
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -41,6 +41,7 @@ pub(crate) fn identity(
     py: Python<'_>,
     secret: Option<Vec<u8>>,
     certificates: Option<Certificates>,
+    uses: Uses,
 ) -> PyResult<Identity> {
     let made = py.detach(|| -> Result<Identity, IdentityError> {
         let secret = secret.map(Secret::new).transpose()?;
@@ -51,7 +52,7 @@ pub(crate) fn identity(
                     certificate,
                     key,
                 };
-                Identity::of_certificates(&files, secret.as_ref())
+                Identity::of_certificates(&files, uses, secret.as_ref())
             }
             (None, Some(secret)) => Identity::of_secret(&secret),
             (None, None) => Err(pp_runtime::SecretError::Empty.into()),
@@ -115,6 +116,10 @@ impl Daemon {
         restart: bool,
     ) -> PyResult<Self> {
         let worker = WorkerSpec::new(command, env);
+        let uses = Uses {
+            dials: !behind.is_empty() || !dial.is_empty(),
+            listens: true,
+        };
         let config = DaemonConfig {
             listen: addresses(&listen)?,
             host: Host {
@@ -122,7 +127,7 @@ impl Daemon {
                 name,
                 python,
             },
-            identity: identity(py, secret, certificates)?,
+            identity: identity(py, secret, certificates, uses)?,
             workers,
             worker,
             restart,

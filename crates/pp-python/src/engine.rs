@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pp_runtime::{
     Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, NobodyLeft, Notice,
-    PythonVersion, WorkerSpec,
+    PythonVersion, Uses, WorkerSpec,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -286,7 +286,11 @@ impl Engine {
         name: String,
         python: PythonVersion,
     ) -> PyResult<()> {
-        let identity = identity(py, secret, certificates)?;
+        let uses = Uses {
+            dials: true,
+            listens: false,
+        };
+        let identity = identity(py, secret, certificates, uses)?;
         let targets = targets(&nodes)?;
         let config = cluster_config(targets, identity, name, python, self.home.patience)?;
         py.detach(|| self.home.engine.connect(config))

@@ -32,7 +32,7 @@ pub use engine::{
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,
-    random_id,
+    Uses, random_id,
 };
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
 pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};

@@ -4,24 +4,20 @@
 //! public key as a raw key (RFC 7250) and signs the handshake with the private one; nothing
 //! else is believed. Or the user's own authority has signed a certificate for each server.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer,
-};
-use rustls::server::{
-    AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, WebPkiClientVerifier,
-};
-use rustls::sign::{CertifiedKey, SigningKey};
-use rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
+use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{ClientConfig, Error, ServerConfig};
 use zeroize::Zeroizing;
 
+use super::certificates::{CertificateFiles, Uses};
 use super::secret::{Key, Secret, SecretError};
-use super::verifiers::{SameAuthority, SameKey};
+use super::verifiers::SameKey;
 
 /// What we call ourselves in the handshake: who wants something else is told so at once.
 const ALPN: &[u8] = b"pp/2";
@@ -52,20 +48,32 @@ pub enum IdentityError {
     /// TLS refuses it.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] Error),
-    /// The authority's certificate cannot be used.
-    #[error("the certificates of the authority cannot be used: {0}")]
-    Authority(String),
-}
-
-/// Files of the user's own authority, in PEM.
-#[derive(Debug, Clone)]
-pub struct CertificateFiles {
-    /// The certificates of the authority. Whoever it has signed belongs to the cluster.
-    pub authority: PathBuf,
-    /// The certificate of this server, and those between it and the authority.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
+    /// Peers will not believe the certificate.
+    #[error("the certificate in {path} cannot be used: {reason}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The key and the certificate do not belong together.
+    #[error(
+        "the private key in {} is not that of the certificate in {}",
+        .0.key.display(),
+        .0.certificate.display()
+    )]
+    OtherKey(CertificateFiles),
+    /// A private key is not private.
+    #[error(
+        "the private key in {path} could be read or changed by others (mode {mode:04o}): run \
+         `chmod 600 {path}`"
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
 }
 
 /// What a server proves by that it belongs to the cluster, and what it believes of others.
@@ -118,28 +126,23 @@ impl Identity {
     /// whatever name its certificate has. Discovery needs a secret besides.
     ///
     /// # Errors
-    /// [`IdentityError`].
+    /// [`IdentityError`], also if peers would not believe the certificate in one of its
+    /// `uses`.
     pub fn of_certificates(
         files: &CertificateFiles,
+        uses: Uses,
         secret: Option<&Secret>,
     ) -> Result<Self, IdentityError> {
         let provider = Arc::new(ring::default_provider());
-        let roots = Arc::new(authority(&files.authority)?);
-        let chain = certificates(&files.certificate)?;
-        let verifier = Arc::new(SameAuthority {
-            roots: Arc::clone(&roots),
-            algorithms: provider.signature_verification_algorithms,
-        });
-        let clients = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
-            .build()
-            .map_err(|error| IdentityError::Authority(error.to_string()))?;
+        let checked = files.check(&provider, uses)?;
+        let own = Arc::new(SingleCertAndKey::from(checked.own));
         let client = client_builder(&provider)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_client_auth_cert(chain.clone(), private_key(&files.key)?)?;
+            .with_custom_certificate_verifier(checked.servers)
+            .with_client_cert_resolver(Arc::clone(&own) as Arc<_>);
         let server = server_builder(&provider)?
-            .with_client_cert_verifier(clients)
-            .with_single_cert(chain, private_key(&files.key)?)?;
+            .with_client_cert_verifier(checked.clients)
+            .with_cert_resolver(own);
         let beacon = secret.map(Secret::keys).transpose()?;
         let beacon = beacon.map(|keys| Arc::new(keys.beacon));
         Ok(Self::new(client, server, beacon))
@@ -203,41 +206,6 @@ fn signing_key(seed: &Key) -> Result<Arc<dyn SigningKey>, Error> {
     let mut der = Zeroizing::new(PKCS8_ED25519.to_vec());
     der.extend_from_slice(&seed[..]);
     ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))
-}
-
-fn unreadable<'a>(
-    what: &'static str,
-    path: &'a Path,
-) -> impl Fn(&dyn std::fmt::Display) -> IdentityError + 'a {
-    move |reason| IdentityError::File {
-        what,
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
-    let fault = unreadable("a certificate", path);
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| fault(&error))?
-        .collect();
-    let found = found.map_err(|error| fault(&error))?;
-    if found.is_empty() {
-        return Err(fault(&"there is none"));
-    }
-    Ok(found)
-}
-
-fn authority(path: &Path) -> Result<RootCertStore, IdentityError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate)?;
-    }
-    Ok(roots)
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable("a private key", path)(&error))
 }
 
 /// Whether a connection that was accepted is that of a node which offers itself.

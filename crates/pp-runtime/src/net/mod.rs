@@ -3,6 +3,7 @@
 use pp_proto::NodeId;
 
 mod beacon;
+mod certificates;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -16,11 +17,12 @@ pub(crate) mod testing;
 mod verifiers;
 
 pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
+pub use certificates::{CertificateFiles, Uses};
 pub(crate) use handshake::{
     Admitted, Arrival, HandshakeError, Offered, Reached, admit, keep_alive, offer, reach,
 };
 pub use handshake::{Caller, Host, PythonVersion};
-pub use identity::{CertificateFiles, Identity, IdentityError};
+pub use identity::{Identity, IdentityError};
 pub(crate) use link::{Link, LinkEnd};
 pub(crate) use outbox::Lane;
 pub(crate) use secret::Key;

@@ -7,6 +7,7 @@ use pp_proto::ProtocolError;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use crate::net::LinkEnd;
+use crate::net::certificates::explained;
 
 /// Why two servers do not come together.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub(crate) enum HandshakeError {
          at the clocks of both machines"
     )]
     Untimely(&'static str),
+    /// A certificate cannot be used for another reason.
+    #[error("the certificate of the other side is not believed: {0}")]
+    Certificate(String),
     /// The other side does not speak TLS, or not as it should.
     #[error("the other side does not speak TLS as a ppserver does: {0}")]
     Tls(rustls::Error),
@@ -79,7 +83,7 @@ impl HandshakeError {
             Fault::ApplicationVerificationFailure | Fault::UnknownIssuer | Fault::BadSignature => {
                 Self::Stranger
             }
-            other => Self::Tls(other.clone().into()),
+            other => Self::Certificate(explained(other)),
         }
     }
 
