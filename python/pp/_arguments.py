@@ -59,6 +59,26 @@ def check_secret(secret: object) -> None:
         raise TypeError(f"secret must be a string or None, not {type(secret).__name__!r}")
 
 
+def check_trust(
+    nodes: tuple[str, ...], secret: object, secret_file: object, certificates: object
+) -> None:
+    """Whether it is clear by what nodes are to believe this server.
+
+    With certificates, a secret serves for nothing but finding nodes.
+    """
+    if secret is not None and secret_file is not None:
+        raise ValueError("secret and secret_file both say what the secret is: give one of them")
+    given = "secret" if secret is not None else "secret_file" if secret_file is not None else None
+    if given is None or certificates is None:
+        return
+    if not any("*" in node for node in nodes):
+        raise ValueError(
+            f"{given} and certificates both say what nodes believe: give one of them. (A secret "
+            'beside certificates is used to find nodes, as by ppservers=("*",), and for nothing '
+            "else)"
+        )
+
+
 def certificate_paths(certificates: Any) -> tuple[str, str, str]:
     """`certificates=` as plain paths."""
     if not isinstance(certificates, (tuple, list)) or len(certificates) != 3:

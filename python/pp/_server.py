@@ -98,9 +98,10 @@ class Server(Submitter, MapsItems):
             and its jobs run elsewhere. Default 5.
         max_node_losses: a job during which this many nodes were lost fails with
             `NodeLost`. Default 3.
-        secret_file: a file that has the secret.
+        secret_file: a file that has the secret; instead of `secret`.
         certificates: instead of a secret, three files in PEM: certificates of an own
-            authority, the own certificate, and its private key.
+            authority, the own certificate, and its private key. A secret beside them
+            serves to find nodes, and for nothing else.
         ship: modules or packages, or their names, that nodes get along with jobs although
             they are not in the working directory. What is in it and below, and not
             installed, travels anyway.
@@ -145,6 +146,7 @@ class Server(Submitter, MapsItems):
         workers = _arguments.worker_count(ncpus)
         nodes = _arguments.node_names(ppservers)
         _arguments.check_secret(secret)
+        _arguments.check_trust(nodes, secret, secret_file, certificates)
         _arguments.check_choices(proto, errors)
         _arguments.check_count("max_worker_deaths", max_worker_deaths)
         _arguments.check_count("max_node_losses", max_node_losses)

@@ -106,6 +106,23 @@ def _spoil(file: Path, fault: str) -> str:
     return {"empty": "it is empty", "open": "chmod 600", "huge": "too large"}[fault]
 
 
+@pytest.mark.parametrize("two", ["secrets", "certificates", "file"])
+def test_what_nodes_are_to_believe_is_said_once(
+    two: str, tmp_path: Path, make_server: MakeServer
+) -> None:
+    file, certificates = tmp_path / "secret", ("ca.pem", "me.pem", "me.key")
+    choices: dict[str, dict[str, object]] = {
+        "secrets": {"secret": SECRET, "secret_file": file},
+        "certificates": {"secret": SECRET, "certificates": certificates},
+        "file": {"secret_file": file, "certificates": certificates},
+    }
+    with pytest.raises(ValueError, match="give one of them") as caught:
+        make_server(0, ("127.0.0.1",), **choices[two])
+    for name in choices[two]:
+        assert name in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root may become somebody else"
 )
