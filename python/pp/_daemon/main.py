@@ -122,9 +122,12 @@ def _address(host: str, options: Options) -> str:
     return str(found[0][4][0])
 
 
-def _target(host: str, port: int, name: str) -> str:
-    """What clients call a node that listens there: its name if it does so on all addresses."""
+def _target(host: str, port: int) -> str:
+    """How clients reach a node that listens there: by this machine's name if it does so on
+    all addresses. What it is called in logs need not be a name that leads anywhere.
+    """
     if ipaddress.ip_address(host).is_unspecified:
+        name = membership.host_name()
         return name if port == _core.DEFAULT_PORT else f"{name}:{port}"
     if ":" in host:
         return f"[{host}]:{port}"
@@ -135,7 +138,7 @@ def _greeting(daemon: _core.Daemon, name: str, workers: int, source: str, option
     places = ", ".join(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in daemon.addresses
     )
-    connect = dict.fromkeys(_target(host, port, name) for host, port in daemon.addresses)
+    connect = dict.fromkeys(_target(host, port) for host, port in daemon.addresses)
     lines = [
         f"ppserver {version} on {name}, process {os.getpid()}, Python {sys.version.split()[0]}",
         f"  listens on  {places}",
