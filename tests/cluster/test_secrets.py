@@ -97,6 +97,18 @@ def test_the_secret_that_is_used_is_the_one_that_is_shown(
     assert refused.out == ""
 
 
+def test_a_secret_is_made_where_it_is_looked_for(
+    home: Path, tmp_path: Path, run_python: RunPython
+) -> None:
+    file = tmp_path / "named" / "secret"
+    assert run_pp(run_python, "secret", "path", PP_SECRET_FILE=str(file)).out == f"{file}\n"
+    assert run_pp(run_python, "secret", "new", PP_SECRET_FILE=str(file)).out == f"{file}\n"
+    assert run_pp(run_python, "secret", "show", PP_SECRET_FILE=str(file)).out == file.read_text()
+    again = run_pp(run_python, "secret", "new", returncode=1, PP_SECRET_FILE=str(file))
+    assert str(file) in again.err
+    assert not secret_file(home).exists()
+
+
 def test_a_user_without_a_home_is_told_so(home: Path, run_python: RunPython) -> None:
     # As in a container, where nobody knows the number of the user.
     script = (

@@ -57,12 +57,12 @@ def _show(_options: argparse.Namespace) -> int:
 
 
 def _path(_options: argparse.Namespace) -> int:
-    print(secret.default_path())
+    print(secret.own_path())
     return 0
 
 
 def _new(options: argparse.Namespace) -> int:
-    path = options.file or secret.default_path()
+    path = options.file or secret.own_path()
     if not secret.make(path, replace=options.replace):
         print(
             f"pp: there is a secret in {path}; `pp secret new --replace` makes another one. "

@@ -42,6 +42,17 @@ def default_path() -> Path:
         ) from None
 
 
+def own_path() -> Path:
+    """The file in which this user's secret is looked for, and made: the one that
+    `PP_SECRET_FILE` names, or the default.
+
+    Raises:
+        AuthenticationError: none is named, and this user has no home.
+    """
+    named = os.environ.get("PP_SECRET_FILE")
+    return Path(named) if named else default_path()
+
+
 def _directory() -> Path:
     """Where this user's settings are."""
     if sys.platform == "win32":
