@@ -13,10 +13,11 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.cluster.checks import run_node
+from tests.cluster.checks import run_node, said_by
 from tests.cluster.conftest import MakeClient, MakeNode
-from tests.cluster.jobs import slowly
+from tests.cluster.jobs import noted, slowly
 from tests.cluster.nodes import SECRET, Node
+from tests.failures.ledger import Ledger
 from tests.support import MakeServer, RunPython, eventually
 
 pytestmark = [
@@ -176,6 +177,30 @@ def test_nobody_need_hear_what_it_says(tmp_path: Path, make_client: MakeClient) 
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_who_still_has_jobs_there_hears_that_the_node_was_told_to_end(
+    signals: int,
+    make_node: MakeNode,
+    make_client: MakeClient,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    patience = "0.2" if signals == 1 else "60"
+    node = make_node("--drain-timeout", patience, workers=1)
+    with caplog.at_level("INFO", "pp"):
+        server = make_client(node)
+        job = server.submit(noted, (ledger, "runs", 60.0))
+        ledger.await_words("runs")
+        node.terminate()
+        if signals == 2:
+            node.await_log("ends: running jobs have 60 s")
+            node.terminate()
+        assert node.wait() == signals - 1
+        said_by(caplog, "it says: this node was told to end")
+    assert "destroyed" not in caplog.text
+    assert not job.finished
 
 
 def test_an_interrupt_ends_it_as_a_termination_does(make_node: MakeNode) -> None:

@@ -137,7 +137,7 @@ def test_slow_strangers_hold_nobody_up(make_node: MakeNode, make_client: MakeCli
         finally:
             over.set()
             thread.join()
-    node.await_log("did not complete the handshake in 5s")
+    node.await_log("did not complete the handshake in 5 s")
 
 
 def test_thousands_who_only_connect_hold_nobody_up(

@@ -29,7 +29,7 @@ pub(crate) enum Parting {
     #[error(transparent)]
     Ended(#[from] LinkEnd),
     /// Nothing was heard of it.
-    #[error("nothing was heard of it for {0:?}")]
+    #[error("nothing was heard of it for {:.1} s", .0.as_secs_f64())]
     Silent(Duration),
     /// It said that it cannot go on.
     #[error("it says: {0}")]
@@ -43,8 +43,8 @@ pub(crate) enum Parting {
     /// It left, as it had said.
     #[error("it has left")]
     Left,
-    /// This server ends.
-    #[error("this server was destroyed")]
+    /// This server ends; a parent of it hears why.
+    #[error("this node was told to end")]
     Destroyed,
 }
 

@@ -154,7 +154,7 @@ pub enum JobFailure {
         why: Arc<str>,
     },
     /// Nobody was there to run it.
-    #[error("there are no local workers, and no node has been there for {0:?}")]
+    #[error("there are no local workers, and no node has been there for {} s", .0.as_secs_f64())]
     NobodyLeft(Duration),
     /// A node reports a failure of another kind.
     #[error("{text}")]

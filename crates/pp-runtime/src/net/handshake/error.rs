@@ -46,7 +46,7 @@ pub(crate) enum HandshakeError {
     #[error(transparent)]
     Ended(#[from] LinkEnd),
     /// The other side took too long.
-    #[error("the other side did not complete the handshake in {0:?}")]
+    #[error("the other side did not complete the handshake in {} s", .0.as_secs())]
     TooSlow(Duration),
 }
 
