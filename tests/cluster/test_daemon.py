@@ -140,16 +140,18 @@ def test_statistics_are_printed_on_demand(make_node: MakeNode, make_client: Make
     for _ in range(7):
         server.submit(jobs.echo, (1,))()
     node.process.send_signal(signal.SIGUSR1)
-    node.await_log("1 clients, 7 jobs done")
+    node.await_log("\n1 client; since the start: 1 client, 7 jobs done, ")
     assert f"({os.getpid()}) at 127.0.0.1:" in node.log()
     server.destroy()
 
-    def nobody_is_there() -> bool:
+    def told(text: str) -> bool:
         node.process.send_signal(signal.SIGUSR1)
-        return "0 clients, " in node.log()
+        return text in node.log()
 
     # It has gone when its workers have.
-    eventually(nobody_is_there)
+    eventually(lambda: told("\n0 clients; since the start: 1 client, 7 jobs done, "))
+    make_client(node).submit(jobs.echo, (1,))()
+    eventually(lambda: told("\n1 client; since the start: 2 clients, 8 jobs done, "))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")

@@ -176,6 +176,14 @@ impl Daemon {
             .collect()
     }
 
+    /// What was done since the start, also for clients that have gone: how many came, jobs
+    /// that were finished, seconds that those ran.
+    fn done(&self, py: Python<'_>) -> (u64, u64, f64) {
+        let done = py.detach(|| self.inner.done());
+        let totals = done.totals;
+        (done.clients, totals.jobs, totals.run_time.as_secs_f64())
+    }
+
     /// Lets nobody in any more, and waits up to `timeout` seconds until all clients have
     /// gone; whether they have.
     fn drain(&self, py: Python<'_>, timeout: f64) -> bool {

@@ -23,8 +23,8 @@ mod worker;
 pub use blob::Blob;
 pub use channel::{BellLost, LineError};
 pub use cluster::{
-    ClusterConfig, DEFAULT_PATIENCE, DEFAULT_PORT, Daemon, DaemonConfig, DaemonError, NameError,
-    Pattern, SessionView, Target, parse,
+    ClusterConfig, DEFAULT_PATIENCE, DEFAULT_PORT, Daemon, DaemonConfig, DaemonError, Done,
+    NameError, Pattern, SessionView, Target, parse,
 };
 pub use engine::{
     Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, NobodyLeft,

@@ -177,7 +177,7 @@ def _run(daemon: _core.Daemon, options: Options, commands: queue.SimpleQueue[str
         except queue.Empty:
             command = "look"
         if command == "statistics":
-            _say(statistics(daemon.sessions()))
+            _say(statistics(daemon.sessions(), daemon.done()))
         elif command == "gone":
             return 0
         elif command == "end":

@@ -7,8 +7,12 @@ from __future__ import annotations
 Session = tuple[str, str, int, int, int, float, float]
 
 
-def statistics(sessions: list[Session]) -> str:
-    """A table of a node's clients."""
+# Clients that have come since the start, finished jobs, seconds that those ran.
+Done = tuple[int, int, float]
+
+
+def statistics(sessions: list[Session], done: Done) -> str:
+    """A table of a node's clients, and what it has done since its start, also for others."""
     lines = [
         "Clients and their jobs:",
         " jobs done | job time sum | time per job | pending | workers | here for | client",
@@ -19,6 +23,13 @@ def statistics(sessions: list[Session]) -> str:
             f"{jobs:10d} | {seconds:12.3f} | {each:12.6f} | {pending:7d} | {workers:7d} |"
             f" {age:6.0f} s | {name} at {address}"
         )
-    total = sum(session[4] for session in sessions)
-    lines.append(f"{len(sessions)} clients, {total} jobs done")
+    clients, jobs, seconds = done
+    lines.append(
+        f"{_counted(len(sessions), 'client')}; since the start: {_counted(clients, 'client')}, "
+        f"{_counted(jobs, 'job')} done, {seconds:.3f} seconds"
+    )
     return "\n".join(lines)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

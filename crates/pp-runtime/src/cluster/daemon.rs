@@ -1,6 +1,5 @@
 //! The daemon: lets clients in, divides its workers among them, and leaves in good order.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -16,12 +15,13 @@ use super::listener::{Door, SharedCheck};
 use super::names::Target;
 use super::offering::Offering;
 use super::parking::Parking;
+use super::register::{Done, Register, SessionView};
 use super::session::Session;
 use super::shares::{Claim, divide};
 use super::thread::NetThread;
 use crate::net::{Admitted, Caller, Host, Identity};
 use crate::process::WorkerSpec;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Mutex;
 
 /// What a daemon is made with.
 #[derive(Debug, Clone)]
@@ -93,38 +93,12 @@ pub enum DaemonError {
     Thread(#[from] io::Error),
 }
 
-/// What is known of a client.
-#[derive(Debug, Clone)]
-pub struct SessionView {
-    /// What it calls itself.
-    pub name: String,
-    /// Where it is.
-    pub peer: SocketAddr,
-    /// How many workers it has at the moment.
-    pub workers: u32,
-    /// How many jobs of its wait or run here.
-    pub pending: usize,
-    /// How many of its jobs were finished.
-    pub jobs: u64,
-    /// How long those ran, together.
-    pub run_time: Duration,
-    /// For how long it has been here.
-    pub age: Duration,
-}
-
-/// All clients.
-#[derive(Debug, Default)]
-struct Sessions {
-    all: Mutex<BTreeMap<u64, Arc<Session>>>,
-    gone: Condvar,
-}
-
 /// A node of a cluster.
 #[derive(Debug)]
 pub struct Daemon {
     config: Arc<DaemonConfig>,
     addresses: Vec<SocketAddr>,
-    sessions: Arc<Sessions>,
+    sessions: Arc<Register>,
     doors: watch::Sender<bool>,
     net: Mutex<Option<NetThread>>,
     shares: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
@@ -144,7 +118,7 @@ impl Daemon {
         let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         let addresses = addresses?;
         let config = Arc::new(config);
-        let sessions = Arc::new(Sessions::default());
+        let sessions = Arc::new(Register::default());
         let (changed, loads) = channel();
         let (doors, closing) = watch::channel(false);
         let shares = share_out(config.workers, Arc::clone(&sessions), loads)?;
@@ -178,8 +152,12 @@ impl Daemon {
 
     /// Who is here.
     pub fn sessions(&self) -> Vec<SessionView> {
-        let all = self.sessions.all.lock();
-        all.values().map(|session| session.view()).collect()
+        self.sessions.views()
+    }
+
+    /// What was done so far, also for those who have gone.
+    pub fn done(&self) -> Done {
+        self.sessions.done()
     }
 
     /// Lets nobody in any more, tells those who are here that it will go, and waits until
@@ -188,19 +166,10 @@ impl Daemon {
     pub fn drain(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         self.doors.send_replace(true);
-        let all: Vec<_> = self.sessions.all.lock().values().cloned().collect();
-        for session in all {
+        for session in self.sessions.all() {
             session.engine.announce_leaving();
         }
-        let mut all = self.sessions.all.lock();
-        while !all.is_empty() {
-            let (guard, is_late) = self.sessions.gone.wait_until(all, deadline);
-            all = guard;
-            if is_late && !all.is_empty() {
-                return false;
-            }
-        }
-        true
+        self.sessions.wait_until_empty(deadline)
     }
 
     /// Ends: what runs is killed, and clients run it elsewhere. Returns when nothing is
@@ -209,8 +178,7 @@ impl Daemon {
         if let Some(net) = self.net.lock().take() {
             net.stop();
         }
-        let all = std::mem::take(&mut *self.sessions.all.lock());
-        for session in all.into_values() {
+        for session in self.sessions.take_all() {
             session.engine.destroy();
         }
         if let Some((changed, thread)) = self.shares.lock().take() {
@@ -224,22 +192,6 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl Session {
-    fn view(&self) -> SessionView {
-        let load = self.engine.load();
-        let totals = self.engine.totals().unwrap_or_default();
-        SessionView {
-            name: self.caller.name.clone(),
-            peer: self.peer,
-            workers: load.workers,
-            pending: self.engine.all_jobs().pending(),
-            jobs: totals.jobs,
-            run_time: totals.run_time,
-            age: self.since.elapsed(),
-        }
     }
 }
 
@@ -282,7 +234,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone)]
 struct Rooms {
     config: Arc<DaemonConfig>,
-    sessions: Arc<Sessions>,
+    sessions: Arc<Register>,
     changed: Sender<()>,
     parking: Arc<Parking>,
     closing: watch::Receiver<bool>,
@@ -366,10 +318,7 @@ impl Rooms {
             Err(_) => return,
         };
         tracing::info!(client = name, %peer, "client joined");
-        self.sessions
-            .all
-            .lock()
-            .insert(number, Arc::clone(&session));
+        self.sessions.add(number, Arc::clone(&session));
         if *self.closing.borrow() {
             // It was at the door already; those who were told to go did not include it.
             session.engine.announce_leaving();
@@ -382,8 +331,7 @@ impl Rooms {
         if let Err(error) = ended {
             tracing::error!(%error, "a client's workers could not be ended");
         }
-        self.sessions.all.lock().remove(&number);
-        self.sessions.gone.notify_all();
+        self.sessions.remove(number);
         let _ = self.changed.send(());
     }
 }
@@ -391,7 +339,7 @@ impl Rooms {
 /// Starts the thread that divides the workers among the clients whenever something changes.
 fn share_out(
     total: u32,
-    sessions: Arc<Sessions>,
+    sessions: Arc<Register>,
     changes: Receiver<()>,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
@@ -400,7 +348,7 @@ fn share_out(
             while changes.recv().is_ok() {
                 // All that has changed by now is seen below.
                 while changes.try_recv().is_ok() {}
-                let all: Vec<_> = sessions.all.lock().values().cloned().collect();
+                let all = sessions.all();
                 let claims: Vec<_> = all.iter().map(|session| session.claim()).collect();
                 for (session, share) in all.iter().zip(divide(total, &claims)) {
                     session.engine.set_share(share.workers, share.slots);

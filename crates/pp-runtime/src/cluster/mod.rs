@@ -9,13 +9,15 @@ mod minding;
 mod names;
 mod offering;
 mod parking;
+mod register;
 mod session;
 mod settings;
 mod shares;
 mod thread;
 
-pub use daemon::{Daemon, DaemonConfig, DaemonError, SessionView};
+pub use daemon::{Daemon, DaemonConfig, DaemonError};
 pub use names::{DEFAULT_PORT, NameError, Pattern, Target, parse};
+pub use register::{Done, SessionView};
 pub(crate) use settings::Settings;
 
 use std::io;

@@ -34,7 +34,7 @@ impl Totals {
         self.run_time += run_time;
     }
 
-    pub(super) fn join(&mut self, other: Self) {
+    pub(crate) fn join(&mut self, other: Self) {
         self.jobs += other.jobs;
         self.run_time += other.run_time;
     }
