@@ -21,7 +21,7 @@ from tests.cluster.conftest import MakeClient, MakeNode, MakeProxy
 from tests.cluster.jobs import noted, slowly
 from tests.cluster.nodes import SECRET, Node
 from tests.failures.ledger import Ledger
-from tests.support import MakeServer
+from tests.support import MakeServer, eventually
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -85,6 +85,27 @@ def test_strangers_are_refused_while_others_work(
     # Nobody can fill the disk by being refused.
     assert len(re.findall("connection refused", node.log())) <= 20
     assert make_client(node).submit(jobs.echo, (1,))() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all addresses of 127/8")
+def test_of_many_strangers_the_number_is_told(make_node: MakeNode) -> None:
+    node = make_node()
+    for number in range(30):
+        source = (f"127.0.1.{number + 1}", 0)
+        with socket.create_connection((node.host, node.port), source_address=source):
+            pass
+    # Though nobody else comes.
+    node.await_log("more connections were refused than are told of here (count: 10)")
+    assert len(re.findall("connection refused", node.log())) == 20
+
+
+def test_the_same_of_the_same_stranger_is_told_once(make_node: MakeNode) -> None:
+    node = make_node("--debug")
+    for _ in range(10):
+        _send(b"SSH-2.0-OpenSSH_9.9\r\n")(node)
+    wanted = "connection refused"
+    eventually(lambda: node.log().count(wanted) == 10, node.log())
+    assert len(re.findall(f"WARNING.*{wanted}", node.log())) == 1
 
 
 def test_tls_without_a_certificate_is_refused(make_node: MakeNode, make_client: MakeClient) -> None:

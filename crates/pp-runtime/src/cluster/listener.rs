@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::parking::Parking;
+use super::refusals::Refusals;
 use crate::net::{Admitted, Arrival, Caller, HandshakeError, Host, Identity, Socket, admit};
 use crate::sync::Mutex;
 
@@ -22,11 +23,6 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 const HANDSHAKES_MAX: usize = 256;
 /// The pause when the system can accept no more.
 const RETRY: Duration = Duration::from_millis(50);
-/// So many lines about strangers are written
-const LINES: u32 = 20;
-/// in this time; then they are only counted.
-const LINES_TIME: Duration = Duration::from_secs(10);
-
 /// Says why somebody who belongs to the cluster is not let in all the same.
 pub(super) type SharedCheck = Arc<dyn Fn(&Caller) -> Result<(), String> + Send + Sync>;
 
@@ -38,7 +34,7 @@ pub(super) struct Door {
     check: SharedCheck,
     parking: Arc<Parking>,
     waiting: Mutex<Waiting>,
-    log: Mutex<Log>,
+    refusals: Arc<Refusals>,
 }
 
 /// Handshakes under way.
@@ -46,13 +42,6 @@ pub(super) struct Door {
 struct Waiting {
     next: u64,
     tasks: HashMap<u64, (IpAddr, AbortHandle)>,
-}
-
-/// What was written about strangers lately.
-struct Log {
-    since: Instant,
-    lines: u32,
-    left_out: u64,
 }
 
 impl Door {
@@ -72,11 +61,7 @@ impl Door {
             check,
             parking,
             waiting: Mutex::default(),
-            log: Mutex::new(Log {
-                since: Instant::now(),
-                lines: 0,
-                left_out: 0,
-            }),
+            refusals: Refusals::new(),
         })
     }
 
@@ -134,30 +119,8 @@ impl Door {
                 tracing::debug!(%peer, node = offered.host.name, "a node offers itself");
                 self.parking.put(*offered);
             }
-            Err(error) => self.tell(peer, &error),
+            Err(error) => self.refusals.tell(peer, &error),
         }
-    }
-
-    /// Writes why somebody was refused, unless there was too much of that lately.
-    fn tell(&self, peer: SocketAddr, error: &HandshakeError) {
-        let mut log = self.log.lock();
-        if log.since.elapsed() > LINES_TIME {
-            if log.left_out > 0 {
-                let count = log.left_out;
-                tracing::warn!(count, "more connections were refused than are told of here");
-            }
-            *log = Log {
-                since: Instant::now(),
-                lines: 0,
-                left_out: 0,
-            };
-        }
-        if log.lines == LINES {
-            log.left_out += 1;
-            return;
-        }
-        log.lines += 1;
-        tracing::warn!(%peer, reason = %error, "connection refused");
     }
 }
 

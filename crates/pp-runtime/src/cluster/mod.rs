@@ -9,6 +9,7 @@ mod minding;
 mod names;
 mod offering;
 mod parking;
+mod refusals;
 mod register;
 mod session;
 mod settings;

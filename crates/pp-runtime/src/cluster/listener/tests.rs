@@ -106,17 +106,3 @@ fn a_crowd_at_the_door_keeps_nobody_out() {
         keeping.abort();
     });
 }
-
-#[test]
-fn strangers_are_told_of_but_not_for_ever() {
-    drive(async {
-        let (sender, _admitted) = mpsc::unbounded_channel();
-        let door = door(sender);
-        let peer = "10.0.0.1:7".parse().unwrap();
-        for _ in 0..LINES + 15 {
-            door.tell(peer, &HandshakeError::Stranger);
-        }
-        let log = door.log.lock();
-        assert_eq!((log.lines, log.left_out), (LINES, 15));
-    });
-}
