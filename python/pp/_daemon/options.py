@@ -69,9 +69,31 @@ def _format(text: str) -> str:
 
 
 def _nodes(text: str) -> tuple[str, ...]:
-    names = _names(text)
+    names = _some(text, "a node")
     for name in names:
         expand_node(name)
+    return names
+
+
+def _gateways(text: str) -> tuple[str, ...]:
+    names = _some(text, "a gateway")
+    for name in names:
+        for gateway in expand_node(name):
+            if "*" in gateway or gateway.startswith("dns:"):
+                raise ValueError(
+                    f"{name!r} is no gateway that can be dialed: name each by its host or address"
+                )
+    return names
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return _some(text, "an address")
+
+
+def _some(text: str, what: str) -> tuple[str, ...]:
+    names = _names(text)
+    if not names:
+        raise ValueError(f"should name {what}, or be left out")
     return names
 
 
@@ -249,7 +271,7 @@ _SETTINGS = (
         "interface",
         "i",
         "network",
-        _names,
+        _addresses,
         ("::",),
         "the addresses to listen on, by default all",
         "ADDRESS,...",
@@ -306,7 +328,7 @@ _SETTINGS = (
         "dial",
         None,
         "network",
-        _nodes,
+        _gateways,
         (),
         "gateways to offer this node to, from behind a firewall",
         "NODE,...",
