@@ -43,6 +43,24 @@ def test_certificates_of_an_own_authority(
     assert [job() for job in [server.submit(slowly, (i,)) for i in range(20)]] == list(range(20))
 
 
+def test_a_secret_beside_certificates_serves_to_find_nodes_and_for_nothing_else(
+    tmp_path: Path, make_node: MakeNode, make_server: MakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = Authority(tmp_path / "own")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    files = ",".join(authority.member("node"))
+    node = make_node("--certificates", files, "--discovery-port", port)
+    pattern = (f"127.0.0.*:{port}",)
+    with_files = make_server(0, pattern, secret=SECRET, certificates=authority.member("client"))
+    assert with_files.submit(jobs.echo, (1,))() == 1
+    without = make_server(0, pattern, secret=SECRET)
+    said_by(caplog, "the other side has another secret, or certificate")
+    assert without.get_active_nodes() == {"local": 0}
+    assert clients_of(node) == 1
+
+
 # What peers are not believed for
 
 
