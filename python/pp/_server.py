@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
 import os
 import sys
@@ -170,7 +171,7 @@ class Server(Submitter, MapsItems):
             _processes.command(),
             _processes.environment(workers),
             _processes.settings(self._proto, bool(writable_buffers)),
-            dumps=dumps_args,
+            dumps=functools.partial(dumps_args, portable=True) if nodes else dumps_args,
             on_failure=_outcome.print_failure if self._print_errors else _outcome.raise_failure,
             protocol=self._proto,
             max_worker_deaths=max_worker_deaths,

@@ -13,6 +13,7 @@ import pytest
 import pp
 from tests.cluster.nodes import SECRET, Node
 from tests.cluster.proxy import Proxy
+from tests.cluster.pythons import other_minor_version
 from tests.failures.clients import Client
 from tests.failures.ledger import Ledger
 from tests.support import MakeServer, eventually
@@ -94,3 +95,12 @@ def no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "config"
+
+
+@pytest.fixture(scope="session")
+def other_python() -> str:
+    """An interpreter of another minor version that can run nodes."""
+    found = other_minor_version()
+    if found is None:
+        pytest.skip("there is no other Python on this machine")
+    return found

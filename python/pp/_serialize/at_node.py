@@ -9,6 +9,20 @@ import sys
 # `pp._processes.NODE`, which is too much to import for a worker.
 NODE = os.environ.get("PP_NODE")
 
+# The version of Python on the other side, major and minor, as soon as it is known.
+_other_python = sys.version_info[:2]
+
+
+def know_python(version: tuple[int, int]) -> None:
+    """Tells which version of Python the client runs."""
+    global _other_python
+    _other_python = version
+
+
+def is_other_python() -> bool:
+    """Whether the client is known to run another version of Python."""
+    return _other_python != sys.version_info[:2]
+
 
 def usable_path(client: tuple[str, ...]) -> list[str]:
     """The path that a node imports from: its own, and what of the client's is here as

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from pp._serialize.at_node import NODE, usable_path
+from pp._serialize.at_node import NODE, know_python, usable_path
 from pp._serialize.form import Form
 
 __all__ = ["LoadedFunction", "load_function"]
@@ -67,6 +67,7 @@ def load_function(blob: bytes) -> LoadedFunction:
         Exception: whatever the user's code raises that runs on the way.
     """
     form = Form(*pickle.loads(blob))
+    know_python(form.python)
     _set_path(form.path)
     if form.modules and NODE is not None:
         from pp._serialize.shipped import install  # noqa: PLC0415 - only at nodes

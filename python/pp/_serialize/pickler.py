@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pp._serialize import rebuild
+from pp._serialize import at_node, rebuild
 from pp._serialize.classes import Reduced, reduce_class
 from pp._serialize.references import (
     home_of_method,
@@ -61,7 +61,8 @@ class Pickler(pickle.Pickler):
             way to the client, `renew_class` for the way to a worker.
         buffer_callback: as for `pickle.Pickler`; from protocol 5 on.
         portable: whether functions are to be of use to other versions of Python, as far
-            as their source can be had.
+            as their source can be had. They are besides wherever the other side is known
+            to run one.
 
     Attributes:
         namespaces: the global namespaces of the functions met so far. If it is pickled
@@ -79,12 +80,13 @@ class Pickler(pickle.Pickler):
         portable: bool = False,
     ) -> None:
         super().__init__(file, protocol, buffer_callback=buffer_callback)
-        self._portable = portable
+        self._portable = portable or at_node.is_other_python()
         self.namespaces: list[dict[str, Any]] = []
         self.files: dict[str, None] = {}
         self._fill_class = fill_class
         self._namespace_of: dict[int, dict[str, Any]] = {}
         self._cells: set[int] = set()
+        self._names: dict[int, str] = {}
 
     def reducer_override(self, obj: Any) -> Any:
         """Called for all but the plainest objects, so it has to be quick."""
@@ -105,10 +107,14 @@ class Pickler(pickle.Pickler):
 
     def _reduce_function(self, function: types.FunctionType) -> Any:
         if is_importable(function):
+            if self._portable and function.__module__ == "dataclasses":
+                return _reduce_function_of_dataclasses(function)
             return NotImplemented
         if _is_dispatcher(function):
             return _reduce_dispatcher(function)
         self.files[function.__code__.co_filename] = None
+        if self._portable:
+            self._names[id(function.__code__)] = function.__qualname__
         cells = function.__closure__
         self._cells.update(map(id, cells or ()))
         arguments = (function.__code__, self._namespace(function), cells)
@@ -126,10 +132,25 @@ class Pickler(pickle.Pickler):
             return reducer(code)  # type: ignore[no-any-return]
         if not self._portable:
             return rebuild.make_code, (data, _PYTHON)
-        from pp._serialize.sources import source_of  # noqa: PLC0415 - only for nodes
+        from pp._serialize.recompile import came_as  # noqa: PLC0415 - only for nodes
+        from pp._serialize.sources import source_of  # noqa: PLC0415
 
+        came = came_as(code)
+        if came is not None:
+            return rebuild.make_code, came
         source = source_of(code)
-        return rebuild.make_code, (data, _PYTHON, None if source is None else tuple(source))
+        if source.text is None:
+            # Only for what it is called in a message: decorators may have given it its name.
+            source = source._replace(name=self._names.get(id(code), source.name))
+        return rebuild.make_code, (data, _PYTHON, tuple(source))
+
+    def _reduce_forward(self, reference: Any) -> Any:
+        if not self._portable:
+            return NotImplemented
+        # It keeps its text compiled.
+        parts = ("arg", "is_argument", "module", "is_class")
+        values = [getattr(reference, f"__forward_{part}__") for part in parts]
+        return rebuild.make_forward_reference, tuple(values)
 
     def _namespace(self, function: types.FunctionType) -> dict[str, Any]:
         source = function.__globals__
@@ -298,8 +319,19 @@ def _reduce_text_file(file: io.TextIOWrapper) -> Reduced:
     raise TypeError("cannot pickle an open file")
 
 
+def _reduce_function_of_dataclasses(function: types.FunctionType) -> Any:
+    # What Python 3.13 puts into each dataclass, and older versions do not know.
+    if function.__name__ == "_replace":
+        return rebuild.find_dataclass_replace, ()
+    return NotImplemented
+
+
 def _reduce_sentinel(value: Any) -> Any:
-    """One-of-a-kind values of `dataclasses`, which are told by identity."""
+    """Private values of `dataclasses`; some are one of a kind, and told by identity."""
+    if type(value).__name__ == "_DataclassParams":
+        # Which there are depends on the version of Python.
+        options = {name: getattr(value, name) for name in type(value).__slots__}
+        return rebuild.make_dataclass_params, (options,)
     for name, known in vars(sys.modules["dataclasses"]).items():
         if known is value:
             return rebuild.find_attribute, ("dataclasses", name)
@@ -369,6 +401,8 @@ def _find_route(kind: type) -> _Route | None:
         route = Pickler._reduce_cell
     elif kind is types.CodeType:
         route = Pickler._reduce_code
+    elif kind.__qualname__ == "ForwardRef" and kind.__module__ in {"annotationlib", "typing"}:
+        route = Pickler._reduce_forward
     else:
         reducer = reducer_of(kind)
         route = None if reducer is None else lambda _pickler, obj: reducer(obj)

@@ -43,9 +43,10 @@ def make_code(
     Python, major and minor, has compiled it.
     """
     if python != sys.version_info[:2]:
-        from pp._serialize.sources import Source, code_of_another_python  # noqa: PLC0415
+        from pp._serialize.recompile import code_of_another_python  # noqa: PLC0415 - rare
+        from pp._serialize.sources import Source  # noqa: PLC0415
 
-        return code_of_another_python(python, None if source is None else Source(*source))
+        return code_of_another_python(data, python, None if source is None else Source(*source))
     code: types.CodeType = marshal.loads(data)  # noqa: S302 - from this very client
     return code
 
@@ -130,3 +131,35 @@ def make_cached_property(function: Callable[..., Any], name: str | None) -> Any:
 def make_proxy(mapping: dict[Any, Any]) -> types.MappingProxyType[Any, Any]:
     """A read-only view of a dictionary."""
     return types.MappingProxyType(mapping)
+
+
+def make_dataclass_params(options: dict[str, bool]) -> Any:
+    """The parameters that `dataclass` keeps in a class, as far as this Python knows them."""
+    import dataclasses  # noqa: PLC0415 - it takes long to import
+
+    kind: Any = dataclasses._DataclassParams  # type: ignore[attr-defined]
+    made = kind.__new__(kind)
+    for name in kind.__slots__:
+        setattr(made, name, options.get(name, False))
+    return made
+
+
+def make_forward_reference(text: str, is_argument: bool, module: Any, is_class: bool) -> Any:
+    """What `typing` makes of an annotation that is a text."""
+    from typing import ForwardRef  # noqa: PLC0415 - it takes long to import
+
+    return ForwardRef(text, is_argument=is_argument, module=module, is_class=is_class)
+
+
+def find_dataclass_replace() -> Callable[..., Any]:
+    """The method `__replace__` of dataclasses, which this Python may not have."""
+    import dataclasses  # noqa: PLC0415 - it takes long to import
+
+    return getattr(dataclasses, "_replace", replace_fields)
+
+
+def replace_fields(self: Any, /, **changes: Any) -> Any:
+    """A copy of a dataclass instance in which some fields are others."""
+    import dataclasses  # noqa: PLC0415 - it takes long to import
+
+    return dataclasses.replace(self, **changes)

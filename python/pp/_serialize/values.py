@@ -32,6 +32,8 @@ def dumps_args(
     proto: int = 5,
     func_name: str | None = None,
     buffer_callback: BufferCallback | None = None,
+    *,
+    portable: bool = False,
 ) -> bytes:
     """The arguments of a job, for a worker.
 
@@ -40,13 +42,14 @@ def dumps_args(
         proto: the pickle protocol, 0 to `pickle.HIGHEST_PROTOCOL`.
         func_name: the name of the function, for the error message.
         buffer_callback: as for `pickle.Pickler`; from protocol 5 on.
+        portable: whether they are to be of use to other versions of Python.
 
     Raises:
         SerializationError: an argument cannot be serialized. The message names what
             cannot, and where it sits.
     """
     try:
-        return pickled(args, proto, renew_class, buffer_callback)
+        return pickled(args, proto, renew_class, buffer_callback, portable=portable)
     except Exception as error:
         from pp._serialize.diagnose import explain_args  # noqa: PLC0415 - rare
 
@@ -92,11 +95,13 @@ def pickled(
     proto: int,
     fill_class: Callable[[type, dict[str, Any]], None],
     buffer_callback: BufferCallback | None = None,
+    *,
+    portable: bool = False,
 ) -> bytes:
     """`value` by the general pickler; see `pickler.Pickler` for the rest."""
     # Many results never need it, and workers are to start quickly.
     from pp._serialize.pickler import Pickler  # noqa: PLC0415
 
     file = io.BytesIO()
-    Pickler(file, proto, fill_class, buffer_callback).dump(value)
+    Pickler(file, proto, fill_class, buffer_callback, portable=portable).dump(value)
     return file.getvalue()
