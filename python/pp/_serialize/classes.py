@@ -54,12 +54,23 @@ _MADE_BY_MEMBER = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"
 Reduced = tuple[Any, ...]
 
 
-def reduce_class(cls: type, fill: Callable[[type, dict[str, Any]], None]) -> Reduced:
-    """A class as what makes it, its attributes, and `fill`, which sets them."""
+def reduce_class(
+    cls: type, fill: Callable[[type, dict[str, Any]], None], *, portable: bool = False
+) -> Reduced:
+    """A class as what makes it, its attributes, and `fill`, which sets them. If it is to be
+    `portable`, also how another version of Python generates methods that have no source.
+    """
     if isinstance(cls, enum.EnumMeta):
         make, arguments, state = make_enum, _enum_arguments(cls), _enum_state(cls)
         return make, arguments, state, None, None, fill
-    return make_class, _class_arguments(cls), _state(cls), None, None, fill
+    state = _state(cls)
+    if portable:
+        from pp._serialize.generated import recipe_of  # noqa: PLC0415 - only for nodes
+
+        recipe = recipe_of(cls)
+        if recipe is not None:
+            state["generated"] = recipe
+    return make_class, _class_arguments(cls), state, None, None, fill
 
 
 def _class_arguments(cls: type) -> Reduced:

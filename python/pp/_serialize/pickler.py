@@ -103,7 +103,7 @@ class Pickler(pickle.Pickler):
             return rebuild.find_attribute, ("types", name)
         if not is_python_class(cls) or is_importable(cls):
             return NotImplemented
-        return reduce_class(cls, self._fill_class)
+        return reduce_class(cls, self._fill_class, portable=self._portable)
 
     def _reduce_function(self, function: types.FunctionType) -> Any:
         if is_importable(function):

@@ -140,6 +140,11 @@ def _delete(cls: type, name: str) -> None:
 
 def _fill(cls: type, state: dict[str, Any]) -> None:
     attributes = state["attributes"]
+    recipe = state.get("generated")
+    if recipe is not None and recipe["python"] != sys.version_info[:2]:
+        from pp._serialize.generated import generate_again  # noqa: PLC0415 - rare
+
+        attributes = generate_again(cls, attributes, recipe)
     for name, value in attributes.items():
         setattr(cls, name, value)
     if "__firstlineno__" in attributes and sys.version_info >= (3, 13):
