@@ -46,9 +46,10 @@ def test_dataclasses_work_there(server: pp.Server) -> None:
     class Frozen:
         x: int
         y: Any = field(default=None, compare=False)
+        made: int = field(default=8, init=False)
 
         def __repr__(self) -> str:
-            return f"F{self.x}"
+            return f"F{self.x} {self.made}"
 
     def work(point: Point) -> tuple[Any, ...]:
         frozen = Frozen(3, point)

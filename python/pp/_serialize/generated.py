@@ -43,14 +43,16 @@ def recipe_of(cls: type) -> dict[str, Any] | None:
     if not methods:
         return None
     init = methods.get("__init__")
-    recipe = {
+    recipe: dict[str, Any] = {
         "python": sys.version_info[:2],
         "names": tuple(methods),
-        "options": _options(cls),
         "post_init": init is not None and "__post_init__" in init.__code__.co_names,
     }
-    if not _gives_the_same(cls, methods, recipe):
-        recipe["options"] = None
+    for options in _possible_options(cls):
+        recipe["options"] = options
+        if _gives_the_same(cls, methods, recipe):
+            return recipe
+    recipe["options"] = None
     return recipe
 
 
@@ -93,12 +95,15 @@ def _inner(method: Any) -> types.FunctionType:
     return function
 
 
-def _options(cls: type) -> dict[str, bool]:
+def _possible_options(cls: type) -> list[dict[str, bool]]:
     params = vars(cls)["__dataclass_params__"]
-    # Python 3.11 does not keep all of them.
-    options = {"slots": "__slots__" in vars(cls)}
-    options.update((name, getattr(params, name)) for name in _OPTIONS if hasattr(params, name))
-    return options
+    known = {name: getattr(params, name) for name in _OPTIONS if hasattr(params, name)}
+    if "slots" in known:
+        return [known]
+    # Python 3.11 does not keep it. The class without slots, of which one with slots has been
+    # made, is still there: methods of frozen ones refer to it.
+    has_slots = "__slots__" in vars(cls)
+    return [{**known, "slots": has_slots}, {**known, "slots": not has_slots}]
 
 
 def _twin_of(cls: type, fields: dict[str, Any], recipe: dict[str, Any]) -> type:
