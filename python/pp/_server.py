@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
-from pp import _arguments, _core, _logging, _outcome, _processes
+from pp import _arguments, _logging, _outcome, _processes
 from pp._arguments import Certificates
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter

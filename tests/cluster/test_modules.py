@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster.conftest import MakeNode
 from tests.cluster.nodes import SECRET
-from tests.support import RunScript
+from tests.support import MakeServer, RunScript
 
 HEAD = f"""
 import pp
@@ -155,7 +156,8 @@ def test_what_is_elsewhere_travels_if_it_is_named(project: Path, node: str, tmp_
         job = server.submit(work)
         print(job())
     """
-    assert run(project, node, source, ", ship=['extra']").endswith("17\n")
+    # It was not found when the server was made, and is now.
+    assert run(project, node, source, ", ship=['extra']").startswith("17\n")
 
 
 def test_a_module_that_is_nowhere_is_named_with_the_node_and_what_to_do(
@@ -183,3 +185,17 @@ def test_a_module_that_is_nowhere_is_named_with_the_node_and_what_to_do(
 
 def test_a_script_in_a_directory_of_its_own_needs_nothing(run_script: RunScript, node: str) -> None:
     run_script(HEAD.format(node=node, options="") + "assert server.submit(abs, (-3,))() == 3\n")
+
+
+@pytest.mark.parametrize("ship", ["tests", [7], [""]])
+def test_what_names_no_module_is_refused_at_once(ship: Any, make_server: MakeServer) -> None:
+    with pytest.raises((TypeError, ValueError), match="ship"):
+        make_server(0, ("127.0.0.1:1",), secret=SECRET, ship=ship)
+
+
+@pytest.mark.parametrize("name", ["no_such_module_anywhere", "_socket"])
+def test_what_cannot_travel_is_warned_of_at_once(
+    name: str, make_server: MakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_server(0, ("127.0.0.1:1",), secret=SECRET, ship=[name])
+    assert f"ship: no module '{name}' is found" in caplog.text

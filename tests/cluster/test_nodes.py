@@ -209,6 +209,33 @@ def test_jobs_fail_where_nobody_is_left_if_that_is_wanted(
     assert server.submit(jobs.echo, (1,))() == 1
 
 
+def test_who_waits_for_a_node_that_never_came_is_told_once(
+    make_server: MakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_server(0, ("127.0.0.1:1",), secret=SECRET, node_timeout=0.3)
+    server.submit(jobs.echo, (1,))
+    eventually(lambda: "no node has come" in caplog.text)
+    server.submit(jobs.echo, (2,))
+    # It would be told again by now.
+    with pytest.raises(AssertionError):
+        eventually(lambda: caplog.text.count("no node has come") > 1, patience=1)
+
+
+def test_who_submits_after_the_last_node_has_gone_is_told(
+    make_node: MakeNode, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = make_node()
+    server = make_client(node, node_timeout=0.3)
+    assert server.submit(jobs.echo, (1,))() == 1
+    node.kill()
+    eventually(lambda: node.name not in server.get_active_nodes())
+    assert "no node is left" not in caplog.text
+    waiting = server.submit(jobs.echo, (2,))
+    eventually(lambda: "no node is left" in caplog.text)
+    make_node(port=node.port)
+    assert waiting() == 2
+
+
 def test_clients_share_a_node_and_see_nothing_of_each_other(
     make_node: MakeNode, make_client: MakeClient
 ) -> None:

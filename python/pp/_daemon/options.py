@@ -227,7 +227,7 @@ _SETTINGS = (
         "general",
         _weights,
         None,
-        "how much of this node clients get beside others, by their names",
+        "how much of this node clients get beside others, by the names of their machines",
         "NAME=N,...",
     ),
     _Setting(

@@ -58,7 +58,7 @@ class Shipper:
     Args:
         root: the directory of the project.
         names: modules and packages that are to travel wherever they are; of packages,
-            all that is in them.
+            all that is in them. Those that have no source here are warned of.
     """
 
     def __init__(self, root: str, names: Iterable[str] = ()) -> None:
@@ -71,6 +71,14 @@ class Shipper:
             os.path.join(os.path.realpath(paths[key]), "")
             for key in ("stdlib", "platstdlib", "purelib", "platlib")
         )
+        for name in self._names:
+            is_split = hasattr(sys.modules.get(name), "__path__")
+            if self._find(name) is None and not is_split:
+                # It may come to be found: `sys.path` may change.
+                logger.warning(
+                    "ship: no module %r is found here as yet whose source in Python could travel",
+                    name,
+                )
 
     def modules(self) -> tuple[Module, ...]:
         """The modules that are to travel at the moment, by name."""
@@ -209,6 +217,8 @@ def names_of(ship: Iterable[object]) -> tuple[str, ...]:
     Raises:
         TypeError, ValueError: an entry is no module and no name of one.
     """
+    if isinstance(ship, str | types.ModuleType):
+        raise TypeError(f"ship must be a list of modules or their names, not {ship!r:.100}")
     names = []
     for entry in ship:
         name = entry.__name__ if isinstance(entry, types.ModuleType) else entry

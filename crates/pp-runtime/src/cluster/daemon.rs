@@ -72,7 +72,10 @@ impl DaemonConfig {
     }
 
     pub(super) fn weight_of(&self, name: &str) -> u32 {
-        let known = self.weights.iter().find(|(known, _)| known == name);
+        let find = |name| self.weights.iter().find(|(known, _)| known == name);
+        // Clients are called by their machine and, in brackets, their process.
+        let host = name.split_once(" (").map_or(name, |(host, _)| host);
+        let known = find(name).or_else(|| find(host));
         known.map_or(1, |&(_, weight)| weight)
     }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 
-use super::config::NobodyLeft;
 use super::events::WorkerEvents;
 use super::inbox::Next;
 use super::node::{Node, Parting};
@@ -26,7 +25,8 @@ impl Shared {
             while let Some(effect) = state.scheduler.poll() {
                 self.carry_out(state, effect);
             }
-            if self.inbox.set_eager(state.scheduler.wants_jobs_now()) {
+            let wants_jobs = state.scheduler.wants_jobs_now() || state.is_waiting_for_nodes();
+            if self.inbox.set_eager(wants_jobs) {
                 continue;
             }
             self.report_to_parent(state);
@@ -36,9 +36,7 @@ impl Shared {
             self.lose(state, id, why);
         }
         prepare_flush(state);
-        if state.config.nobody_left == NobodyLeft::Fail {
-            state.plan_beat();
-        }
+        state.plan_beat();
         forget_segments(state);
         while let Some(id) = state.unrung.pop() {
             if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {

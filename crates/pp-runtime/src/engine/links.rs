@@ -46,6 +46,8 @@ pub(super) struct Links {
     pub(super) is_busy: bool,
     /// Why this server cannot work for its parent.
     pub(super) unable: Option<String>,
+    /// Whether there are to be nodes.
+    pub(super) are_wanted: bool,
     /// Nodes with something in their outbox that was not flushed.
     pub(super) dirty: Vec<ExecutorId>,
     /// Nodes to be given up, and why.
@@ -180,43 +182,60 @@ impl State {
             .unwrap_or(self.config.patience)
     }
 
-    /// Sees to it that there will be a beat while there are links.
+    /// Sees to it that there will be a beat while there are links, or somebody is missed.
     pub(super) fn plan_beat(&mut self) {
-        if self.links.next_beat.is_none() && (!self.links.is_empty() || self.is_impatient()) {
+        if self.links.next_beat.is_none() && (!self.links.is_empty() || self.is_alone()) {
             self.links.next_beat = Some(Instant::now() + Pulse::interval(self.shortest_patience()));
         }
     }
 
-    /// Whether jobs wait for somebody to come, and are to fail if nobody does.
-    fn is_impatient(&self) -> bool {
-        self.config.nobody_left == NobodyLeft::Fail
-            && self.scheduler.queued() > 0
-            && self.slots() == 0
+    /// Whether nobody is there who could run jobs, and nodes may come.
+    pub(super) fn is_waiting_for_nodes(&self) -> bool {
+        let may_come = self.links.are_wanted || self.config.nobody_left == NobodyLeft::Fail;
+        may_come && self.links.uplink.is_none() && self.slots() == 0
     }
 
-    /// Lets jobs fail that wait for somebody to come, if that has taken too long.
+    /// Whether jobs wait for them.
+    fn is_alone(&self) -> bool {
+        self.is_waiting_for_nodes() && self.scheduler.queued() > 0 && !self.destroyed
+    }
+
+    /// Looks at how long jobs have waited for somebody to come. If that is too long, they fail,
+    /// or the user is told.
     pub(super) fn lose_patience(&mut self, now: Instant) {
-        if !self.is_impatient() {
+        if !self.is_alone() {
             self.links.alone_since = None;
             return;
         }
         let since = *self.links.alone_since.get_or_insert(now);
-        if now.saturating_duration_since(since) > self.config.patience {
+        if now.saturating_duration_since(since) <= self.config.patience {
+            return;
+        }
+        if self.config.nobody_left == NobodyLeft::Fail {
             let now = self.now();
             self.scheduler.give_up(now);
+        } else {
+            self.tell_if_alone();
         }
     }
 
-    /// Says so, once, if jobs wait and nobody is left who could run them.
+    /// Says so, once, if jobs wait and nobody is there who could run them.
     pub(super) fn tell_if_alone(&mut self) {
-        let waiting = self.scheduler.queued();
-        if self.destroyed || self.links.alone_was_told || waiting == 0 || self.slots() > 0 {
+        if !self.is_alone() || std::mem::replace(&mut self.links.alone_was_told, true) {
             return;
         }
-        self.links.alone_was_told = true;
-        tracing::warn!(
-            waiting,
-            "no node is left, and there are no local workers: jobs wait until a node comes back"
-        );
+        let waiting = self.scheduler.queued();
+        if self.links.gone.is_empty() {
+            tracing::warn!(
+                waiting,
+                "no node has come, and there are no local workers: jobs wait until one does; is \
+                 ppserver running, and is its secret the same?"
+            );
+        } else {
+            tracing::warn!(
+                waiting,
+                "no node is left, and there are no local workers: jobs wait until a node comes back"
+            );
+        }
     }
 }

@@ -276,7 +276,8 @@ impl Engine {
     pub fn connect(&self, config: ClusterConfig) -> Result<(), EngineError> {
         self.check_process()?;
         let settings = {
-            let state = self.shared.lock();
+            let mut state = self.shared.lock();
+            state.links.are_wanted = true;
             let config = &state.config;
             Settings {
                 max_worker_deaths: config.max_worker_deaths,

@@ -125,5 +125,7 @@ fn who_is_at_the_door_when_the_node_is_to_go_is_told() {
 fn weights_are_by_name() {
     let daemon = idle_node();
     assert_eq!(daemon.config.weight_of("heavy"), 3);
+    assert_eq!(daemon.config.weight_of("heavy (4711)"), 3);
+    assert_eq!(daemon.config.weight_of("heavyweight (4711)"), 1);
     assert_eq!(daemon.config.weight_of("another"), 1);
 }
