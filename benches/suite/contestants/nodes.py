@@ -32,8 +32,9 @@ class Node:
     """
 
     def __init__(self, command: list[str], secret: str) -> None:
-        self._log = Path(tempfile.gettempdir(), f"ppserver-{os.getpid()}.log")
-        with self._log.open("wb") as log:
+        file, name = tempfile.mkstemp(prefix="ppserver-", suffix=".log")
+        self._log = Path(name)
+        with open(file, "wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -59,6 +60,7 @@ class Node:
         """Ends it."""
         self._process.terminate()
         self._process.wait()
+        self._log.unlink(missing_ok=True)
 
 
 class OursByNode(Ours):
