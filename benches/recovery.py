@@ -97,14 +97,17 @@ def _seconds_until_used_again() -> float:
     return used - since
 
 
+_MEASURES: dict[str, Callable[[], float]] = {
+    "node killed": lambda: _seconds_until_elsewhere(signal.SIGKILL, 5.0),
+    "node stopped, node_timeout=5": lambda: _seconds_until_elsewhere(signal.SIGSTOP, 5.0),
+    "node stopped, node_timeout=1": lambda: _seconds_until_elsewhere(signal.SIGSTOP, 1.0),
+    "node started again, until it is used": _seconds_until_used_again,
+}
+
+
 def main() -> None:
     """Prints the figures of three runs each."""
-    for title, measure in (
-        ("node killed", lambda: _seconds_until_elsewhere(signal.SIGKILL, 5.0)),
-        ("node stopped, node_timeout=5", lambda: _seconds_until_elsewhere(signal.SIGSTOP, 5.0)),
-        ("node stopped, node_timeout=1", lambda: _seconds_until_elsewhere(signal.SIGSTOP, 1.0)),
-        ("node started again, until it is used", _seconds_until_used_again),
-    ):
+    for title, measure in _MEASURES.items():
         figures = sorted(measure() for _ in range(3))
         print(f"{title:40s}" + "".join(f"{seconds:8.3f} s" for seconds in figures))
 
