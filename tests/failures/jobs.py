@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -82,6 +83,9 @@ def exhaust_c_stack() -> None:
     # qsort with a comparison that sorts again needs no compiler here.
     libc = ctypes.CDLL(None)
     sys.setrecursionlimit(10**9)
+    # Python 3.12 has a limit of its own for C, which the usual stack is deep enough for.
+    _, most = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (2**19, most))
     block = (ctypes.c_int * 2)(2, 1)
 
     def sort_again(_a: object, _b: object) -> int:
