@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -108,11 +108,26 @@ def test_sigkill_comes_with_a_hint(server_of: Callable[..., pp.Server]) -> None:
     assert "memory" in caught.value.hint
 
 
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """What `nohup` or a shell in the background makes processes ignore, workers die of."""
+    before = {
+        number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGQUIT)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGHUP, signal.SIGQUIT]
 )
 def test_busy_worker_is_killed_from_outside(
-    number: int, server_of: Callable[..., pp.Server], ledger: Ledger, token: str
+    number: int,
+    server_of: Callable[..., pp.Server],
+    ledger: Ledger,
+    token: str,
+    usual_signals: None,
 ) -> None:
     server = server_of(2)
     job, worker = run_of(server, ledger)
