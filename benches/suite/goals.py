@@ -9,7 +9,18 @@ from benches.suite import contestants, measures, wording
 from benches.suite.measures import growth
 from benches.suite.results import Results
 
-Reading = Callable[[Results], float | None]
+
+@dataclass(frozen=True)
+class Reading:
+    """Reads a figure from results.
+
+    Attributes:
+        measure: the measure that it belongs to.
+        read: gives it; None if it was not measured.
+    """
+
+    measure: str
+    read: Callable[[Results], float | None]
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,7 @@ class Goal:
         what: what is measured.
         bound: the least that will do, or the most.
         unit: of the bound and of what was reached.
-        reached: reads from the results what was reached; None if it was not measured.
+        reached: what was reached.
         least: whether the bound is the least or the most: "at least", "at most".
     """
 
@@ -32,7 +43,7 @@ class Goal:
 
     def row(self, results: Results) -> list[str]:
         """What, the bound, what was reached, and whether that will do."""
-        value = self.reached(results)
+        value = self.reached.read(results)
         needed = f"{self.least} {wording.round_number(self.bound)} {self.unit}".rstrip()
         if value is None:
             return [self.what, needed, "", "not measured"]
@@ -42,26 +53,28 @@ class Goal:
 
 
 def rows(results: Results) -> list[list[str]]:
-    """The table of all goals, with its heading."""
-    return [["goal", "needed", "measured", ""], *(goal.row(results) for goal in GOALS)]
+    """The table of the goals of what was measured, with its heading."""
+    meant = [goal for goal in GOALS if goal.reached.measure in results.outcomes]
+    return [["goal", "needed", "measured", ""], *(goal.row(results) for goal in meant)]
 
 
 def _own(measure: str, figure: str) -> Reading:
-    return lambda results: results.median(measure, measures.ALL[measure].own, figure)
+    own = measures.ALL[measure].own
+    return Reading(measure, lambda results: results.median(measure, own, figure))
 
 
 def _over(own: Reading, other: Reading) -> Reading:
     """The ratio of two readings."""
 
     def read(results: Results) -> float | None:
-        above, below = own(results), other(results)
+        above, below = own.read(results), other.read(results)
         return above / below if above is not None and below else None
 
-    return read
+    return Reading(own.measure, read)
 
 
 def _of(contestant: str, measure: str, figure: str) -> Reading:
-    return lambda results: results.median(measure, contestant, figure)
+    return Reading(measure, lambda results: results.median(measure, contestant, figure))
 
 
 def _limit(figure: str) -> Reading:
@@ -146,7 +159,9 @@ GOALS = (
     Goal("client memory per queued job", "at most", 250, "bytes", _own("memory", "queued")),
     Goal("first result", "at most", 0.1, "s", _own("start", "first")),
     Goal("`import pp`", "at most", 40, "ms", _own("start", "import")),
-    Goal("growth of a job's cost, 1e3 to 1e6 queued", "at most", 15, "%", _growth),
+    Goal(
+        "growth of a job's cost, 1e3 to 1e6 queued", "at most", 15, "%", Reading("growth", _growth)
+    ),
     *(
         Goal(f"through one node: {what}", least, bound, unit, _own("cluster", figure))
         for what, least, bound, unit, figure in (
