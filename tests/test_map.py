@@ -267,7 +267,8 @@ def test_what_is_ready_is_not_held_up_by_a_generator_that_waits(server: pp.Serve
         yield 3
         # All three have to have been handed out before this is asked for.
         arrived.set()
-        assert seen == [0, 1, 2], seen
+        # The one after them may have ended, too, by now.
+        assert seen[:3] == [0, 1, 2], seen
         yield 4
 
     for number in server.map(jobs.echo, items(), chunksize=1):
