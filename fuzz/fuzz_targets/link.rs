@@ -54,6 +54,7 @@ fn as_executor(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolE
         | ToExecutor::Use { .. }
         | ToExecutor::Introduce { .. }
         | ToExecutor::Cancel { .. }
+        | ToExecutor::Terms { .. }
         | ToExecutor::Grant { .. }
         | ToExecutor::Refuse { .. } => {}
     }
@@ -68,9 +69,10 @@ fn as_parent(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolErr
             job,
             body,
             output_len,
+            errors_len,
             ..
         } => {
-            assert!(output_len <= body.size());
+            assert!(errors_len <= output_len && output_len <= body.size());
             begin(assembler, Stream::Job(job), body)?;
         }
         FromExecutor::More { stream, bytes } => drop(assembler.more(stream, bytes)?),

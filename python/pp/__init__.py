@@ -13,12 +13,22 @@ from pp._core import Job, Ref
 from pp._errors import (
     AuthenticationError,
     DestroyedServerError,
+    JobCancelled,
     JobError,
+    JobInterrupted,
     NodeLost,
     PPError,
     SerializationError,
     WorkerDied,
     WorkerStartError,
+)
+from pp._futures.several import (
+    ALL_COMPLETED,
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    Waited,
+    as_completed,
+    wait,
 )
 from pp._server import Server, Statistics
 from pp._template import Template
@@ -27,10 +37,15 @@ from pp._version import version
 __version__ = version
 
 __all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
     "AuthenticationError",
     "DestroyedServerError",
     "Job",
+    "JobCancelled",
     "JobError",
+    "JobInterrupted",
     "NodeLost",
     "PPError",
     "Ref",
@@ -38,7 +53,10 @@ __all__ = [
     "Server",
     "Statistics",
     "Template",
+    "Waited",
     "WorkerDied",
     "WorkerStartError",
+    "as_completed",
     "version",
+    "wait",
 ]

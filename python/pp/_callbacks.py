@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pp._errors import DestroyedServerError
+from pp._errors import DestroyedServerError, JobCancelled
 
 if TYPE_CHECKING:
     from pp._core import Engine, Function, Group, Job
@@ -95,7 +95,7 @@ class Callback:
     def _call(self, job: Job[Any]) -> None:
         try:
             result = job()
-        except DestroyedServerError:
+        except (DestroyedServerError, JobCancelled):
             _logger.debug("job %d did not end, its callback is not called", job.tid)
             return
         except Exception as error:
@@ -116,6 +116,31 @@ class Callback:
             _logger.exception("the callback of job %d raised; the job's result is kept", job.tid)
 
 
+class _Entry:
+    """A job, and what is to be done when it has ended.
+
+    Attributes:
+        job: the job.
+        callback: what was given to `submit`; None if nothing was.
+        functions: what `add_done_callback` was given, in order.
+    """
+
+    __slots__ = ("callback", "functions", "job")
+
+    def __init__(self, job: Job[Any], callback: Callback | None) -> None:
+        self.job = job
+        self.callback = callback
+        self.functions: list[Callable[[Job[Any]], object]] = []
+
+
+def run_now(job: Job[Any], function: Callable[[Job[Any]], object]) -> None:
+    """Calls what is to be called at the end of `job`, which has ended."""
+    try:
+        function(job)
+    except Exception:
+        _logger.exception("a done callback of job %d raised", job.tid)
+
+
 class CallbackRunner:
     """Runs the callbacks of one server's jobs as the jobs end, in a thread."""
 
@@ -124,10 +149,7 @@ class CallbackRunner:
         # For the callbacks: one that waits for a job may run that job's callback within.
         self.turn = threading.RLock()
         self._lock = threading.Lock()
-        self._jobs: dict[int, tuple[Job[Any], Callback]] = {}
-        # Jobs that ended before they were entered here, and those entered since.
-        self._early: set[int] = set()
-        self._ready: list[int] = []
+        self._jobs: dict[int, _Entry] = {}
         self._abandoned = False
         self._thread: threading.Thread | None = None
         engine.set_callbacks(self)
@@ -142,17 +164,36 @@ class CallbackRunner:
     ) -> Job[Any]:
         """Submits a job whose callback this runner is to run."""
         # Not under the lock: it pickles, and so may run any code.
-        job: Job[Any] = self._engine.submit(function, args, group, True)
+        job: Job[Any] = self._engine.submit(function, args, group)
         with self._lock:
-            self._jobs[job.tid] = job, callback
-            if job.tid in self._early:
-                self._early.remove(job.tid)
-                self._ready.append(job.tid)
-                self._engine.wake_notices()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="pp-callbacks", daemon=True)
-                self._thread.start()
+            self._jobs[job.tid] = _Entry(job, callback)
+            self._begin()
+        if not job._announce():
+            # It has ended already. The callback is not for this thread, which may hold locks
+            # of the user's.
+            self._engine.post_notice(job.tid)
         return job
+
+    def add(self, job: Job[Any], function: Callable[[Job[Any]], object]) -> None:
+        """Calls `function(job)` when the job has ended; at once if it has."""
+        with self._lock:
+            entry = self._jobs.get(job.tid)
+            if entry is not None:
+                entry.functions.append(function)
+                return
+            if not job.done():
+                entry = self._jobs[job.tid] = _Entry(job, None)
+                entry.functions.append(function)
+                self._begin()
+        if entry is None:
+            run_now(job, function)
+        elif not job._announce():
+            self._run_one(job.tid)
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="pp-callbacks", daemon=True)
+            self._thread.start()
 
     def run(self, job: Job[Any]) -> None:
         """Runs the callback of the ended `job`, or waits until another thread has."""
@@ -168,9 +209,13 @@ class CallbackRunner:
     def pending(self, group: Hashable | None) -> Iterator[Job[Any]]:
         """The jobs, of one group or of all, whose callbacks are to be waited for."""
         with self._lock:
-            jobs = list(self._jobs.values())
+            entries = list(self._jobs.values())
         return (
-            job for job, callback in jobs if callback.is_awaited() and group in (None, job.group)
+            entry.job
+            for entry in entries
+            if entry.callback is not None
+            and entry.callback.is_awaited()
+            and group in (None, entry.job.group)
         )
 
     def abandon(self) -> None:
@@ -190,37 +235,38 @@ class CallbackRunner:
         """None once it has run."""
         with self._lock:
             entry = self._jobs.get(job.tid)
-        return None if entry is None else entry[1]
+        return None if entry is None else entry.callback
 
     def _run(self) -> None:
         while not (self._abandoned and not self._jobs):
             try:
                 number = self._engine.next_notice(_LOOK)
             except StopIteration:
-                number = None
-                if not self._ready:
-                    return
-            for ended in self._entered(number):
-                self._run_one(ended)
-
-    def _entered(self, number: int | None) -> list[int]:
-        """The jobs whose callbacks are due, now that job `number` has ended."""
-        with self._lock:
-            due, self._ready = self._ready, []
-            if number in self._jobs:
-                due.append(number)
-            elif number is not None:
-                self._early.add(number)
-        return due
+                return
+            if number is not None:
+                self._run_one(number)
 
     def _run_one(self, number: int) -> None:
         with self._lock:
-            job, callback = self._jobs[number]
+            entry = self._jobs[number]
         try:
-            callback.run(job)
+            if entry.callback is not None:
+                entry.callback.run(entry.job)
         except BaseException:
             # SystemExit and the like end neither this thread nor the client.
             _logger.exception("the callback of job %d raised", number)
-        finally:
+        self._run_functions(entry)
+
+    def _run_functions(self, entry: _Entry) -> None:
+        """Calls what was added, also meanwhile; after it, nothing is added any more."""
+        while True:
             with self._lock:
-                del self._jobs[number]
+                functions, entry.functions = entry.functions, []
+                if not functions:
+                    del self._jobs[entry.job.tid]
+                    return
+            for function in functions:
+                try:
+                    run_now(entry.job, function)
+                except BaseException:
+                    _logger.exception("a done callback of job %d raised", entry.job.tid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import CancelledError
 
 
 class PPError(Exception):
@@ -36,6 +37,21 @@ class JobError(PPError):
         self.type_name = type_name
         self.message = message
         self.traceback = traceback
+
+
+class JobCancelled(JobError, CancelledError):  # noqa: N818 - the name says what happened
+    """The job was cancelled: `result()` has nothing to return.
+
+    It is a `concurrent.futures.CancelledError` as well.
+    """
+
+
+class JobInterrupted(KeyboardInterrupt):
+    """Raised within a job, at its worker, when it is cancelled while it runs.
+
+    As a `KeyboardInterrupt`, it passes by `except Exception`, and leaves the job a moment to
+    clear up before its worker is killed.
+    """
 
 
 class WorkerDied(JobError):  # noqa: N818 - the name says what happened

@@ -231,7 +231,7 @@ class Server(Submitter, MapsItems):
         members = self._groups.get(group) or self._make_group(group)
         if callback is None:
             self._remember(func, depfuncs, modules, packed)
-            return self._engine.submit(function, args, members, False)
+            return self._engine.submit(function, args, members)
         on_end = Callback(
             callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
         )
@@ -275,6 +275,16 @@ class Server(Submitter, MapsItems):
             if job is None:
                 return
             job.wait()
+
+    def cancel(self, group: Hashable | None = None) -> int:
+        """Cancels all jobs of `group`, or all jobs if None, as `Job.cancel` does with one.
+
+        Returns:
+            How many there were that had not ended.
+        """
+        self._engine.check_process()
+        members = self._engine.all_jobs() if group is None else self._groups.get(group)
+        return 0 if members is None else members.cancel()
 
     def get_ncpus(self) -> int:
         """The number of local workers, as last set."""

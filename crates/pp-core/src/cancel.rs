@@ -11,12 +11,35 @@ impl<J> Scheduler<J> {
     /// Ends a job as [`Ending::Cancelled`], wherever it is.
     ///
     /// A queued job ends at once. One that a worker has is asked back; if it has been
-    /// started, the worker is killed and replaced, at no other job's charge. A node is
-    /// told to end it. False
-    /// if the job is not live. After true it may still finish in the regular way, if
-    /// it does so before the executor's answer.
+    /// started, it is [asked to end](Effect::Interrupt), and if it has not ended after
+    /// [`Config::cancel_grace`](crate::Config::cancel_grace), the worker is killed and
+    /// replaced, at no other job's charge. A node is told to end it. False if the job is not
+    /// live. After true it may still finish in the regular way.
     pub fn cancel(&mut self, job: JobId, now: Time) -> bool {
         self.call_off(job, HeldState::Cancelling, now)
+    }
+
+    /// [Cancels](Self::cancel) all jobs whose data `is_meant`; how many there were.
+    ///
+    /// Looks at every live job.
+    pub fn cancel_all(&mut self, is_meant: impl Fn(&J) -> bool, now: Time) -> usize {
+        let meant = self.jobs_that(is_meant);
+        // The last ones first: those that wait take no place that is left by one that ran.
+        for &job in meant.iter().rev() {
+            self.cancel(job, now);
+        }
+        meant.len()
+    }
+
+    /// The names of all live jobs whose data `is_meant`, in the order of submission.
+    fn jobs_that(&self, is_meant: impl Fn(&J) -> bool) -> Vec<JobId> {
+        let jobs = self.jobs.iter();
+        let mut meant: Vec<_> = jobs
+            .filter(|(_, entry)| is_meant(&entry.data))
+            .map(|(job, _)| job)
+            .collect();
+        meant.sort_unstable();
+        meant
     }
 
     /// Ends a job as [`Ending::Cancelled`], unless it has begun: then it goes on, to
@@ -36,13 +59,7 @@ impl<J> Scheduler<J> {
     ///
     /// Looks at every live job.
     pub fn withdraw_all(&mut self, is_meant: impl Fn(&J) -> bool, now: Time) {
-        let meant: Vec<_> = self
-            .jobs
-            .iter()
-            .filter(|(_, entry)| is_meant(&entry.data))
-            .map(|(job, _)| job)
-            .collect();
-        for job in meant {
+        for job in self.jobs_that(is_meant) {
             self.withdraw(job, now);
         }
     }
@@ -79,6 +96,9 @@ impl<J> Scheduler<J> {
         let Some(state) = executor.held.get(place).map(|held| held.state) else {
             return;
         };
+        if state == HeldState::Interrupted {
+            return;
+        }
         let runs = matches!(state, HeldState::Started | HeldState::Withdrawn);
         if manner == HeldState::Withdrawing && (runs || state == HeldState::Cancelling) {
             if runs {
@@ -92,10 +112,13 @@ impl<J> Scheduler<J> {
             return;
         }
         let is_node = executor.is_node();
-        if executor.state == ExecutorState::Killing || runs && !is_node {
+        if executor.state == ExecutorState::Killing {
             executor.held.remove(place);
             self.end(job, Ending::Cancelled);
-            self.kill(slot);
+            return;
+        }
+        if runs && !is_node {
+            self.interrupt(slot, place);
             return;
         }
         executor.held.mark(place, manner);

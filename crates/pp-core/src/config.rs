@@ -25,6 +25,10 @@ pub struct Config {
     pub start_attempts: u32,
     /// The pauses between starts that fail.
     pub start_backoff: BackoffConfig,
+    /// How long a cancelled job may go on after it was [asked to end](
+    /// crate::Effect::Interrupt), before its worker is killed. Default 1 s; zero: it is not
+    /// asked.
+    pub cancel_grace: Duration,
     /// How far jobs are sent ahead.
     pub window: WindowConfig,
     /// When jobs that were sent ahead are taken back.
@@ -39,6 +43,7 @@ impl Default for Config {
             jobs_per_executor: None,
             start_attempts: 3,
             start_backoff: BackoffConfig::default(),
+            cancel_grace: Duration::from_secs(1),
             window: WindowConfig::default(),
             recall: RecallConfig::default(),
         }

@@ -43,6 +43,14 @@ pub enum Effect<J> {
         /// What to take back.
         job: JobId,
     },
+    /// Let a job end that a worker runs, without the worker's end: it may clean up, and
+    /// either ends as it likes or, after a while, with its worker.
+    Interrupt {
+        /// Who runs it.
+        executor: ExecutorId,
+        /// What is to end.
+        job: JobId,
+    },
     /// Let the node end a job, wherever it is there. Answer with
     /// [`recall_answered`](crate::Scheduler::recall_answered), at once or later: true once
     /// the job has been ended, false if its result is on the way.
@@ -94,6 +102,7 @@ impl<J> Effect<J> {
             | Self::SendFunction { executor, .. }
             | Self::Send { executor, .. }
             | Self::Recall { executor, .. }
+            | Self::Interrupt { executor, .. }
             | Self::Cancel { executor, .. }
             | Self::Retire { executor }
             | Self::Kill { executor }

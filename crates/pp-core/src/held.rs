@@ -25,6 +25,8 @@ pub(crate) enum HeldState {
     Started,
     /// Known to run, and not to be run again.
     Withdrawn,
+    /// Known to run, and asked to end.
+    Interrupted,
 }
 
 impl HeldState {
@@ -158,6 +160,11 @@ impl HeldJobs {
         self.least += u64::from(expected.least);
         self.fill_front();
         place
+    }
+
+    /// Whether a place is among the first, as many as there are slots.
+    pub(crate) fn is_at_front(&self, place: u32) -> bool {
+        self.index(place) < self.front.entries
     }
 
     pub(crate) fn get(&self, place: u32) -> Option<&Held> {

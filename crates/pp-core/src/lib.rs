@@ -60,6 +60,7 @@ mod executors;
 mod function;
 mod held;
 mod ids;
+mod interrupts;
 mod invariants;
 mod job;
 mod lifecycle;

@@ -124,7 +124,10 @@ impl<J> Scheduler<J> {
         }
         if matches!(
             held.state,
-            HeldState::Cancelling | HeldState::Withdrawing | HeldState::Withdrawn
+            HeldState::Cancelling
+                | HeldState::Withdrawing
+                | HeldState::Withdrawn
+                | HeldState::Interrupted
         ) {
             self.end(held.job, Ending::Cancelled);
             return;
@@ -216,7 +219,7 @@ impl<J> Scheduler<J> {
         let held: Vec<_> = entry.held.places().collect();
         for (place, held) in held {
             match held.state {
-                HeldState::Cancelling | HeldState::Withdrawing => {
+                HeldState::Cancelling | HeldState::Withdrawing | HeldState::Interrupted => {
                     cancelled.extend(entry.held.remove(place));
                 }
                 HeldState::Recalling => {
@@ -247,6 +250,7 @@ impl<J> Scheduler<J> {
         self.destroyed = true;
         self.starts.target = 0;
         self.recalls.clear();
+        self.interrupts.clear();
         self.withdraw_effects();
         for slot in self.executors.slots() {
             if let Some(entry) = self.executors.get_mut(slot) {

@@ -188,15 +188,17 @@ impl<J> Scheduler<J> {
             // Either it has ended in the regular way, and that is being told; or this is the
             // answer to an earlier recall, and that to the cancel is still to come.
             (HeldState::Cancelling, false) if holder.is_node() => return,
-            (HeldState::Cancelling, false) => {
-                holder.held.remove(place);
-                self.end(job, Ending::Cancelled);
-                self.kill(slot);
-            }
+            (HeldState::Cancelling, false) => self.interrupt(slot, place),
             (HeldState::Withdrawing, false) => {
                 holder.held.mark(place, HeldState::Withdrawn);
             }
-            (HeldState::Sent | HeldState::Started | HeldState::Withdrawn, _) => return,
+            (
+                HeldState::Sent
+                | HeldState::Started
+                | HeldState::Withdrawn
+                | HeldState::Interrupted,
+                _,
+            ) => return,
         }
         self.doubt_effects();
         self.settle(slot);

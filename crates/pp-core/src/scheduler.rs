@@ -9,6 +9,7 @@ use crate::executor::{ExecutorState, Limits};
 use crate::executors::ExecutorTable;
 use crate::function::FunctionTable;
 use crate::held::HeldState;
+use crate::interrupts::Interrupts;
 use crate::job::{Job, JobTable, QUEUED};
 use crate::queue::Queue;
 use crate::recall::Recalls;
@@ -44,6 +45,7 @@ pub struct Scheduler<J> {
     pub(crate) executors: ExecutorTable,
     pub(crate) starts: Starts,
     pub(crate) recalls: Recalls,
+    pub(crate) interrupts: Interrupts,
     pub(crate) next_executor: u64,
     pub(crate) effects: VecDeque<Effect<J>>,
     /// How many of the next effects may have become pointless: see
@@ -65,6 +67,7 @@ impl<J> Scheduler<J> {
             suspects: Suspects::default(),
             functions: FunctionTable::default(),
             recalls: Recalls::default(),
+            interrupts: Interrupts::default(),
             next_executor: 0,
             effects: VecDeque::new(),
             doubtful: 0,
@@ -133,7 +136,9 @@ impl<J> Scheduler<J> {
         let entry = self.jobs.remove(job)?;
         self.suspects.left(job);
         let run_time = nanos(run_time);
-        if let Some(function) = self.functions.release(entry.function) {
+        let function = self.functions.release(entry.function);
+        // One that was cut short says nothing of the others.
+        if let Some(function) = function.filter(|_| held.state != HeldState::Interrupted) {
             function.estimate.observe(run_time);
         }
         if run_time > SURPRISE * u64::from(held.expected.time) {
@@ -182,6 +187,7 @@ impl<J> Scheduler<J> {
         self.see(now);
         self.start_missing();
         self.check_stalls();
+        self.check_interrupts();
         self.pump();
     }
 
@@ -190,10 +196,15 @@ impl<J> Scheduler<J> {
     pub fn next_deadline(&self) -> Option<Time> {
         let start = self.starts.deadline(self.executors.workers());
         let stall = self.recalls.next_look();
-        [start, stall, self.recalls.deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            start,
+            stall,
+            self.recalls.deadline,
+            self.interrupts.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next thing to do, until `None`.
@@ -240,11 +251,11 @@ impl<J> Scheduler<J> {
                 let entry = self.jobs.get(job);
                 entry.is_some_and(|entry| entry.executor == slot)
             }
-            Effect::Recall { job, .. } | Effect::Cancel { job, .. } => {
-                let place = self.place_at(slot, job);
-                let holder = self.executors.get(slot);
-                let held = place.and_then(|place| holder?.held.get(place));
-                held.is_some_and(|held| held.state.is_asked_back())
+            Effect::Recall { job, .. } | Effect::Cancel { job, .. } => self
+                .held_state(slot, job)
+                .is_some_and(HeldState::is_asked_back),
+            Effect::Interrupt { job, .. } => {
+                self.held_state(slot, job) == Some(HeldState::Interrupted)
             }
             _ => true,
         }
@@ -292,6 +303,13 @@ impl<J> Scheduler<J> {
     pub(crate) fn place_at(&self, slot: u32, job: JobId) -> Option<u32> {
         let entry = self.jobs.get(job)?;
         (entry.executor == slot).then_some(entry.place)
+    }
+
+    /// What is known of a job that the executor in this slot holds.
+    fn held_state(&self, slot: u32, job: JobId) -> Option<HeldState> {
+        let place = self.place_at(slot, job)?;
+        let held = self.executors.get(slot)?.held.get(place)?;
+        Some(held.state)
     }
 
     /// Brings everything up to date with a change of one executor.

@@ -138,9 +138,20 @@ impl<J> Scheduler<J> {
                 JobState::Sent { executor }
             }
             HeldState::Recalling => JobState::Recalling { executor },
-            HeldState::Cancelling | HeldState::Withdrawing | HeldState::Returning => {
-                JobState::Cancelling { executor }
-            }
+            HeldState::Cancelling
+            | HeldState::Withdrawing
+            | HeldState::Returning
+            | HeldState::Interrupted => JobState::Cancelling { executor },
+        })
+    }
+
+    /// Whether an executor has a live job and is taken to run it: it is among the first that
+    /// the executor holds, as many as it runs at a time.
+    pub fn is_taken_to_run(&self, job: JobId) -> bool {
+        let entry = self.jobs.get(job);
+        entry.is_some_and(|entry| {
+            let holder = self.executors.get(entry.executor);
+            holder.is_some_and(|holder| holder.held.is_at_front(entry.place))
         })
     }
 

@@ -29,7 +29,10 @@ fn result(job: u64, body: &[u8]) -> FromExecutor<'_> {
         job: 1_000_000 + job,
         status: Status::Value,
         run_ns: 350,
+        worker: 0,
+        attempts: 0,
         output_len: 0,
+        errors_len: 0,
         body: Payload::of(body),
     }
 }

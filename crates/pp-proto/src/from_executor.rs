@@ -46,8 +46,14 @@ pub enum FromExecutor<'a> {
         status: Status,
         /// How long it ran, in nanoseconds.
         run_ns: u64,
+        /// The process that ran it; 0 if that is the executor itself.
+        worker: u32,
+        /// How often it was begun; 0 if that was once.
+        attempts: u32,
         /// How many bytes at the body's end are what the job printed, in UTF-8.
         output_len: u64,
+        /// How many of these, the last ones, went to standard error.
+        errors_len: u64,
         /// The result as `status` says, then the output.
         body: Payload<'a>,
     },
@@ -76,8 +82,7 @@ pub enum FromExecutor<'a> {
         /// Why, for the reader of a log; at most [`FAULT_MAX`] bytes.
         text: &'a str,
     },
-    /// A segment is wanted for a result; the answer is `Grant` or `Refuse`. Since 1.1,
-    /// as all that follow.
+    /// A segment is wanted for a result; the answer is `Grant` or `Refuse`.
     Want {
         /// Whose result.
         job: u64,
@@ -101,7 +106,7 @@ pub enum FromExecutor<'a> {
         /// Whether nobody else can look at it: this process had no child meanwhile.
         reusable: bool,
     },
-    /// Who the node is; right behind its `Hello`. Since 1.2, as all that follow.
+    /// Who the node is; right behind its `Hello`.
     Introduce {
         /// A number that this run of the node has chosen by chance.
         node: NodeId,
@@ -233,8 +238,11 @@ impl<'a> Message<'a> for FromExecutor<'a> {
     fn check(&self) -> Result<(), Violation> {
         match *self {
             Self::Result {
-                output_len, body, ..
-            } => check_result(output_len, &body),
+                output_len,
+                errors_len,
+                body,
+                ..
+            } => check_result(output_len, errors_len, &body),
             Self::More { stream, bytes } => check_more(stream, bytes),
             Self::Fault { text } if text.len() > FAULT_MAX => {
                 Err(Violation::FaultTooLong { len: text.len() })
@@ -246,10 +254,16 @@ impl<'a> Message<'a> for FromExecutor<'a> {
     }
 }
 
-fn check_result(output_len: u64, body: &Payload<'_>) -> Result<(), Violation> {
+fn check_result(output_len: u64, errors_len: u64, body: &Payload<'_>) -> Result<(), Violation> {
     let size = body.size();
     if output_len > size {
         return Err(Violation::OutputBeyondBody { output_len, size });
+    }
+    if errors_len > output_len {
+        return Err(Violation::OutputBeyondBody {
+            output_len: errors_len,
+            size: output_len,
+        });
     }
     body.check()
 }

@@ -22,7 +22,7 @@ pub enum Stream {
     Function(u64),
     /// The arguments of this job, or its result, by the direction that it travels in.
     Job(u64),
-    /// The content of this segment, where it cannot be shared. Since 1.1.
+    /// The content of this segment, where it cannot be shared.
     Segment(u64),
 }
 
@@ -50,8 +50,13 @@ pub enum Status {
     /// body describes the exception.
     Unloadable,
     /// A node could not run it to its end; the body says why, in a form that the two
-    /// servers agree on. Since 1.2.
+    /// servers agree on.
     Failed,
+    /// It ended because it was asked to; the body is empty.
+    Stopped,
+    /// It raised something after which it is to be tried again, if that was asked for; the
+    /// body describes the exception.
+    Retriable,
 }
 
 pub(crate) fn check_more(stream: Stream, bytes: &[u8]) -> Result<(), Violation> {

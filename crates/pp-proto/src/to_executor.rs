@@ -77,7 +77,7 @@ pub enum ToExecutor<'a> {
     /// Finish: what runs may be abandoned, and nothing more is to be sent.
     Shutdown,
     /// A descriptor waits in the socket beside this link. It is a segment's, a file of
-    /// fixed length that may be mapped. Since 1.1, as all that follow.
+    /// fixed length that may be mapped.
     Segment {
         /// What it is called. Comes again for a segment that is known if it is to be
         /// written to.
@@ -121,8 +121,7 @@ pub enum ToExecutor<'a> {
         /// Which one.
         segment: u64,
     },
-    /// Who the parent is, to a node; right behind its `Hello`. Since 1.2, as all that
-    /// follow.
+    /// Who the parent is, to a node; right behind its `Hello`.
     Introduce {
         /// Major, minor and micro version of its Python.
         python: (u8, u8, u8),
@@ -143,6 +142,13 @@ pub enum ToExecutor<'a> {
     Cancel {
         /// Which job.
         job: u64,
+    },
+    /// What is asked for the job that comes next, beyond the usual.
+    Terms {
+        /// Which job.
+        job: u64,
+        /// How long it may run at a time, in nanoseconds; 0 for any time.
+        time_limit_ns: u64,
     },
 }
 
@@ -192,6 +198,7 @@ impl<'a> Message<'a> for ToExecutor<'a> {
         "Drop",
         "Introduce",
         "Cancel",
+        "Terms",
     ];
 
     #[inline]
@@ -214,6 +221,7 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             Self::Drop { .. } => 14,
             Self::Introduce { .. } => 15,
             Self::Cancel { .. } => 16,
+            Self::Terms { .. } => 17,
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const MAGIC: [u8; 4] = *b"pp/2";
 
 /// The version that this crate speaks.
-pub const CURRENT: Version = Version { major: 1, minor: 2 };
+pub const CURRENT: Version = Version { major: 2, minor: 0 };
 
 /// A version of the protocol; it counts apart from releases of the package.
 ///

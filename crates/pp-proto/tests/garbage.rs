@@ -140,12 +140,12 @@ proptest! {
 
 #[test]
 fn an_unknown_message_is_named_by_its_number() {
-    for number in [17_u8, 100] {
+    for number in [18_u8, 100] {
         let error = ToExecutor::decode(&[number, 0, 0]).unwrap_err();
         let expected = DecodeError::UnknownMessage {
             sender: "parent",
             number: u32::from(number),
-            last: 16,
+            last: 17,
         };
         assert_eq!(error, expected);
     }
@@ -173,10 +173,10 @@ fn a_stranger_and_another_major_version_are_told_apart() {
     );
 
     // All that is known of another major version's greeting is its beginning.
-    let body = [b"\0pp/2".as_slice(), &[2, 7], b"and nobody knows what else"].concat();
+    let body = [b"\0pp/2".as_slice(), &[3, 7], b"and nobody knows what else"].concat();
     let mismatch = VersionMismatch {
         ours: CURRENT,
-        theirs: Version { major: 2, minor: 7 },
+        theirs: Version { major: 3, minor: 7 },
     };
     assert_eq!(
         ToExecutor::decode(&body),
@@ -212,10 +212,10 @@ fn rules_hold_for_what_is_received() {
             "bad More message: a More frame without bytes, for job 9"
         );
     }
-    // Number, job, status, time, output, size, head.
-    assert!(FromExecutor::decode(&[3, 1, 0, 1, 2, 2, 2, b'a', b'b']).is_ok());
+    // Number, job, status, time, worker, attempts, output, errors, size, head.
+    assert!(FromExecutor::decode(&[3, 1, 0, 1, 0, 0, 2, 1, 2, 2, b'a', b'b']).is_ok());
     assert_eq!(
-        FromExecutor::decode(&[3, 1, 0, 1, 3, 2, 2, b'a', b'b']),
+        FromExecutor::decode(&[3, 1, 0, 1, 0, 0, 3, 0, 2, 2, b'a', b'b']),
         Err(DecodeError::Violation {
             message: "Result",
             violation: Violation::OutputBeyondBody {
@@ -224,6 +224,7 @@ fn rules_hold_for_what_is_received() {
             }
         })
     );
+    assert!(FromExecutor::decode(&[3, 1, 0, 1, 0, 0, 1, 2, 2, 2, b'a', b'b']).is_err());
     let mut long = vec![1];
     long.extend([0x81, 0x80, 0x04, 0x81, 0x80, 0x04]);
     long.extend(vec![0; INLINE_MAX + 1]);

@@ -48,7 +48,10 @@ fn largest_frames() -> Vec<Vec<u8>> {
             job: max,
             status: Status::Unloadable,
             run_ns: max,
+            worker: u32::MAX,
+            attempts: u32::MAX,
             output_len: max,
+            errors_len: max,
             body: payload,
         },
         FromExecutor::More {

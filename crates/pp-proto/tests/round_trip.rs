@@ -123,7 +123,10 @@ fn interleaved(parts: &[(Bytes, Bytes)], rooms: &[usize]) -> Vec<u8> {
             job,
             status: Status::Value,
             run_ns: 1,
+            worker: 0,
+            attempts: 0,
             output_len: output.len() as u64,
+            errors_len: 0,
             body,
         }
         .encode(&mut stream)

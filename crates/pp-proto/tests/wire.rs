@@ -11,7 +11,7 @@ use common::{Draft, FROM_KINDS, TO_KINDS};
 use pp_proto::limits::FRAME_MAX;
 use pp_proto::{FromExecutor, MAGIC, Payload, Status, Stream, ToExecutor, Version};
 
-const VERSION: Version = Version { major: 1, minor: 0 };
+const VERSION: Version = Version { major: 2, minor: 0 };
 
 /// A line for each message: its name, then its frame in hex, prefix first.
 fn lines<'a>(frames: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> String {
@@ -104,6 +104,10 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
             name: "laptop",
         },
         ToExecutor::Cancel { job: 300 },
+        ToExecutor::Terms {
+            job: 301,
+            time_limit_ns: 1_500_000_000,
+        },
     ]
 }
 
@@ -125,12 +129,17 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
         Status::Unserializable,
         Status::Unloadable,
         Status::Failed,
+        Status::Stopped,
+        Status::Retriable,
     ];
     messages.extend(statuses.map(|status| FromExecutor::Result {
         job: 1,
         status,
         run_ns: 1_000_000,
+        worker: 4_321,
+        attempts: 2,
         output_len: 3,
+        errors_len: 1,
         body: Payload::of(b"value, out"),
     }));
     messages.extend([

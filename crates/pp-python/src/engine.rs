@@ -1,10 +1,12 @@
 //! The engine for Python.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pp_runtime::sync::Mutex;
 use pp_runtime::{
     Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, NobodyLeft, Notice,
     PythonVersion, Uses, WorkerSpec,
@@ -58,6 +60,8 @@ pub(crate) struct Home {
     patience: Duration,
     /// Whether buffers arrive as private copies that may be written to.
     pub(crate) writable: bool,
+    /// The names that jobs were given, by their numbers.
+    pub(crate) names: Mutex<HashMap<u64, Py<PyAny>>>,
     /// Refers weakly to who runs the callbacks: that refers to the engine.
     callbacks: PyOnceLock<Py<PyWeakrefReference>>,
 }
@@ -118,10 +122,9 @@ impl Home {
         function: &Function,
         args: Blob,
         group: &Py<Group>,
-        announced: bool,
     ) -> PyResult<Arc<pp_runtime::Job>> {
         self.engine
-            .submit(&function.inner, args, &group.get().inner, announced)
+            .submit(&function.inner, args, &group.get().inner)
             .map_err(|error| engine_error(py, &error))
     }
 
@@ -197,6 +200,7 @@ impl Engine {
             protocol,
             patience,
             writable: writable_buffers,
+            names: Mutex::default(),
             callbacks: PyOnceLock::new(),
         };
         Ok(Self {
@@ -207,10 +211,11 @@ impl Engine {
     /// Stores a serialized function; equal bytes give one function. `name` is for
     /// messages about its jobs.
     fn function(&self, py: Python<'_>, blob: &[u8], name: Py<PyAny>) -> PyResult<Function> {
+        let label = name.bind(py).str()?.to_string();
         let inner = self
             .home
             .engine
-            .intern(blob.to_vec().into())
+            .intern(blob.to_vec().into(), &label)
             .map_err(|error| engine_error(py, &error))?;
         Ok(Function { inner, name })
     }
@@ -237,17 +242,16 @@ impl Engine {
             .map_err(|_| internal("callbacks were set twice"))
     }
 
-    /// Queues a job. With a `callback`, its end appears in `next_notice`.
+    /// Queues a job.
     fn submit<'py>(
         &self,
         py: Python<'py>,
         function: &Function,
         args: &Bound<'_, PyTuple>,
         group: Py<Group>,
-        callback: bool,
     ) -> PyResult<Bound<'py, Job>> {
         let args = self.home.pickle(args, function)?;
-        let inner = self.home.submit(py, function, args, &group, callback)?;
+        let inner = self.home.submit(py, function, args, &group)?;
         Job::new(py, inner, group)
     }
 
@@ -347,7 +351,7 @@ impl Engine {
             .map_err(|error| engine_error(py, &error))
     }
 
-    /// Waits up to `timeout` seconds for the end of a job with a callback: its
+    /// Waits up to `timeout` seconds for the end of a job that was announced: its
     /// number, or None. Raises `StopIteration` once the engine is destroyed and all
     /// were told.
     fn next_notice(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<u64>> {
@@ -357,6 +361,11 @@ impl Engine {
             Notice::Nothing => Ok(None),
             Notice::Closed => Err(pyo3::exceptions::PyStopIteration::new_err(())),
         }
+    }
+
+    /// Lets `next_notice` tell of a job that had ended before it was announced.
+    fn post_notice(&self, number: u64) {
+        self.home.engine.notices().note(number);
     }
 
     /// Lets `next_notice` return None at once.

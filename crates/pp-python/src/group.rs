@@ -7,7 +7,7 @@ use pp_runtime::Group as RuntimeGroup;
 use pyo3::prelude::*;
 
 use crate::engine::Home;
-use crate::errors::raise;
+use crate::errors::{engine_error, raise};
 use crate::waiting::wait_with_signals;
 
 /// A group of jobs that can be waited for.
@@ -41,6 +41,12 @@ impl Group {
     /// Ends those of its jobs that have not begun. Nobody is to ask for their results.
     fn withdraw(&self, py: Python<'_>) {
         py.detach(|| self.home.engine.withdraw(&self.inner));
+    }
+
+    /// Ends all its jobs, wherever they are; how many there were.
+    fn cancel(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| self.home.engine.cancel_group(&self.inner))
+            .map_err(|error| engine_error(py, &error))
     }
 
     /// Blocks until fewer than `count` of its jobs are pending, or `timeout` seconds

@@ -2,25 +2,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use pp_runtime::{Attention, Job as RuntimeJob, JobFailure, Outcome, Parcel, Region, Report};
-use pyo3::exceptions::PyException;
+use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Parcel, Report};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyModule};
+use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::big;
 use crate::engine::Home;
-use crate::errors::{engine_error, internal, raise};
+use crate::errors::engine_error;
+use crate::failures::{exception_of, failure_to_python};
 use crate::group::Group;
-use crate::pickling;
 use crate::untracked;
-use crate::waiting::wait_with_signals;
 
-/// How long a waiter looks out for the end of a short job before it lets go of the GIL: to
-/// get it back from a busy thread takes 5 ms.
-const GLANCE: Duration = Duration::from_micros(10);
+mod ending;
+mod view;
+mod waiting;
 
 /// A submitted job. Call it for its result.
 ///
@@ -33,6 +30,10 @@ pub(crate) struct Job {
     /// traceback would keep the caller's frame, and so the job itself, for ever.
     value: OnceLock<Py<PyAny>>,
     printed: AtomicBool,
+    /// Whether something is to be done at its end, which the server knows.
+    has_callbacks: AtomicBool,
+    /// Whether it has a name of its own, which the server knows.
+    has_name: AtomicBool,
 }
 
 impl Job {
@@ -47,8 +48,14 @@ impl Job {
             group,
             value: OnceLock::new(),
             printed: AtomicBool::new(false),
+            has_callbacks: AtomicBool::new(false),
+            has_name: AtomicBool::new(false),
         };
         untracked::new(py, job)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<RuntimeJob> {
+        &self.inner
     }
 
     fn home(&self) -> &Home {
@@ -57,6 +64,7 @@ impl Job {
 }
 
 #[pymethods]
+#[allow(clippy::doc_markdown)] // Python's docstrings
 impl Job {
     /// Waits for the job and returns what its function returned, or raises what it
     /// raised, or a `JobError` that says why it could not run to its end. What the
@@ -117,6 +125,162 @@ impl Job {
         self.group.get().name(py)
     }
 
+    /// Waits for the job and returns what its function returned, or raises what it raised, or
+    /// a `JobError` that says why it could not run to its end, whatever `errors=` of the server
+    /// is. What the job printed appears on standard output the first time.
+    ///
+    /// Args:
+    ///     timeout: how many seconds to wait at the most; None for any time.
+    ///
+    /// Raises:
+    ///     TimeoutError: it has not ended in that time. It goes on.
+    ///     JobCancelled: it was cancelled.
+    #[pyo3(signature = (timeout=None))]
+    fn result(this: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let py = this.py();
+        let job = this.get();
+        job.wait_within(py, timeout)?;
+        job.run_callback(this)?;
+        let value = job.result_or_raise(py)?;
+        untracked::track_with(this, value.bind(py));
+        Ok(value)
+    }
+
+    /// Waits for the job and returns what it raised, or the `JobError` that says why it could
+    /// not run to its end; None if it returned.
+    ///
+    /// Args:
+    ///     timeout: how many seconds to wait at the most; None for any time.
+    ///
+    /// Raises:
+    ///     TimeoutError: it has not ended in that time. It goes on.
+    ///     JobCancelled: it was cancelled.
+    #[pyo3(signature = (timeout=None))]
+    fn exception(this: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let py = this.py();
+        let job = this.get();
+        job.wait_within(py, timeout)?;
+        job.run_callback(this)?;
+        job.failure(py)
+    }
+
+    /// Ends the job: one that waits is dropped; in one that runs, `JobInterrupted` is raised,
+    /// and its worker is killed and replaced if that does not end it within a second. No other
+    /// job is touched. `result()` raises `JobCancelled` once it is over.
+    ///
+    /// Returns:
+    ///     False if the job had ended before. If True, it may still end in its own way.
+    fn cancel(&self, py: Python<'_>) -> PyResult<bool> {
+        py.detach(|| self.home().engine.cancel(&self.inner))
+            .map_err(|error| engine_error(py, &error))
+    }
+
+    /// Whether the job has ended by being cancelled.
+    fn cancelled(&self) -> bool {
+        self.inner.is_cancelled()
+    }
+
+    /// Whether the job has ended, in whatever way.
+    fn done(&self) -> bool {
+        self.inner.outcome().is_some()
+    }
+
+    /// Whether the job runs at the moment, as far as is known.
+    fn running(&self, py: Python<'_>) -> PyResult<bool> {
+        self.is_running(py)
+    }
+
+    /// Calls `fn(job)` when the job has ended, in whatever way: in a thread of the server's, or
+    /// at once in this one if it has ended. What it raises is logged.
+    #[pyo3(signature = (r#fn, /))]
+    fn add_done_callback(this: &Bound<'_, Self>, r#fn: &Bound<'_, PyAny>) -> PyResult<()> {
+        this.get().when_done(this, r#fn)
+    }
+
+    /// In asyncio: the result, without blocking the event loop. If the awaiting task is
+    /// cancelled, so is the job.
+    fn __await__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let hook = this.py().import("pp._futures.awaiting")?;
+        hook.getattr("wait_for")?.call1((this,))
+    }
+
+    /// "queued", "running", "finished", "failed" or "cancelled".
+    #[getter]
+    fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
+        self.state_name(py)
+    }
+
+    /// What the job is called: by default as its function.
+    #[getter]
+    fn name(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.own_name(py)
+    }
+
+    /// What the job printed on standard output; empty until it has ended.
+    #[getter]
+    fn stdout(&self) -> String {
+        self.printed_text(Report::output)
+    }
+
+    /// What the job wrote to standard error, the last megabyte of it; empty until it has ended.
+    #[getter]
+    fn stderr(&self) -> String {
+        self.printed_text(Report::errors)
+    }
+
+    /// The machine that runs the job or has run it, "local" or the name of a node; None as
+    /// long as it has not begun.
+    #[getter]
+    fn node(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        Ok(self.place(py)?.map(|place| place.node.to_string()))
+    }
+
+    /// The process that runs the job or has run it; None as long as it has not begun, and at
+    /// nodes until it has ended.
+    #[getter]
+    fn worker_pid(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        Ok(self.place(py)?.and_then(|place| place.worker))
+    }
+
+    /// How often the job was begun, as far as is known.
+    #[getter]
+    fn attempts(&self, py: Python<'_>) -> PyResult<u32> {
+        self.attempts_so_far(py)
+    }
+
+    /// When the job was submitted, in seconds since the epoch as `time.time()`.
+    #[getter]
+    fn submitted_at(&self) -> f64 {
+        self.time_of_submission()
+    }
+
+    /// When the job began, for the last time, in seconds since the epoch; None if it has not,
+    /// or if nobody knows.
+    #[getter]
+    fn started_at(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        self.time_of_start(py)
+    }
+
+    /// When the end of the job was known here, in seconds since the epoch; None if it has not
+    /// ended.
+    #[getter]
+    fn finished_at(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        self.time_of_end(py)
+    }
+
+    /// Lets the end of the job be told by `Engine.next_notice`; false if it has ended.
+    fn _announce(&self) -> bool {
+        self.has_callbacks.store(true, Ordering::Relaxed);
+        let notices = self.home().engine.notices();
+        self.inner.tell(notices, self.inner.number())
+    }
+
+    /// Gives the job a name of its own.
+    fn _set_name(&self, name: Py<PyAny>) {
+        self.has_name.store(true, Ordering::Relaxed);
+        self.home().names.lock().insert(self.inner.number(), name);
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.value.get())
     }
@@ -161,210 +325,21 @@ impl Job {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let state = match self.inner.outcome() {
-            None => "pending",
-            Some(Outcome::Value(_)) => "finished",
-            Some(Outcome::Raised(_)) => "raised",
-            Some(Outcome::Unserializable(_) | Outcome::Failed(_)) => "failed",
-        };
-        let group = self.group.get().name(py);
-        let group = group.bind(py).repr()?;
-        Ok(format!(
-            "<pp.Job {} {state}, group {group}>",
-            self.inner.number()
-        ))
+        self.describe(py)
+    }
+
+    /// For notebooks.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let hook = this.py().import(intern!(this.py(), "pp._futures.card"))?;
+        hook.getattr("card")?.call1((this,))
     }
 }
 
-impl Job {
-    fn wait_for_end(&self, py: Python<'_>) -> PyResult<()> {
-        if self.inner.outcome().is_some() {
-            return Ok(());
-        }
-        let engine = &self.home().engine;
-        engine
-            .check_process()
-            .map_err(|error| engine_error(py, &error))?;
-        let attention = engine.glance(&self.inner, GLANCE);
-        if attention == Attention::Ended {
-            return Ok(());
-        }
-        wait_with_signals(py, None, |patience| {
-            let may_end = attention == Attention::NotYet;
-            may_end && engine.look_out(&self.inner) == Attention::Ended
-                || engine.wait_for(&self.inner, patience)
-        })?;
-        Ok(())
-    }
-
-    /// Who runs the job's callback, if it has one.
-    fn callbacks<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        if self.inner.announced() {
-            self.home().callbacks(py)
-        } else {
-            None
+impl Drop for Job {
+    fn drop(&mut self) {
+        if *self.has_name.get_mut() {
+            let name = self.home().names.lock().remove(&self.inner.number());
+            drop(name);
         }
     }
-
-    fn run_callback(&self, this: &Bound<'_, Self>) -> PyResult<()> {
-        if let Some(runner) = self.callbacks(this.py()) {
-            runner.call_method1("run", (this,))?;
-        }
-        Ok(())
-    }
-
-    fn collect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let outcome = self.ended()?;
-        if let Some(report) = outcome.report()
-            && !report.output().is_empty()
-            && !self.printed.swap(true, Ordering::Relaxed)
-        {
-            print(py, report)?;
-        }
-        if let Some(value) = self.value.get() {
-            return Ok(value.clone_ref(py));
-        }
-        // Not under a lock: it may run any code. Of two threads that do it at once, one
-        // is heeded.
-        let value = self.evaluate(py, outcome)?;
-        let _ = self.value.set(value.clone_ref(py));
-        Ok(self
-            .value
-            .get()
-            .map_or(value, |heeded| heeded.clone_ref(py)))
-    }
-
-    fn evaluate(&self, py: Python<'_>, outcome: &Outcome) -> PyResult<Py<PyAny>> {
-        let Outcome::Value(report) = outcome else {
-            return self.failed(exception_of(py, outcome)?);
-        };
-        self.load(py, report)
-            .map(Bound::unbind)
-            .or_else(|error| self.failed(self.unreadable(py, error)?))
-    }
-
-    /// The exception for a result that cannot be read.
-    fn unreadable<'py>(&self, py: Python<'py>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
-        if !error.is_instance_of::<PyException>(py) {
-            // Ctrl-C is no fault of the result.
-            return Err(error);
-        }
-        let hook = hooks(py)?.getattr("unreadable_result")?;
-        hook.call1((error.into_value(py), self.inner.number()))
-    }
-
-    fn load<'py>(&self, py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyAny>> {
-        if !big::is_parcel(report.body()) {
-            return pickling::loads(py, report.body());
-        }
-        let writable = self.home().writable;
-        let (message, parts) = report.message();
-        let slots = py.detach(|| {
-            let regions = parts.iter().map(|part| part.region(writable));
-            regions.collect::<Result<Vec<_>, _>>()
-        })?;
-        big::load(py, &Region::of_bytes(message), &slots, writable)
-    }
-
-    /// How the job ended.
-    fn ended(&self) -> PyResult<&Outcome> {
-        self.inner
-            .outcome()
-            .ok_or_else(|| internal("a job was collected before its end"))
-    }
-
-    /// What a failure comes to in this server: it is raised, or None.
-    fn failed(&self, exception: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let raised = self.home().on_failure(exception)?;
-        if raised.is_none() {
-            Ok(raised.unbind())
-        } else {
-            Err(PyErr::from_value(raised))
-        }
-    }
-
-    /// The pickled pair of result and output.
-    fn raw(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let Outcome::Value(report) = self.ended()? else {
-            return self.collect(py);
-        };
-        let output = PyBytes::new(py, report.output());
-        let raw = if big::is_parcel(report.body()) {
-            let value = self.load(py, report)?;
-            hooks(py)?.call_method1("raw_result_of", (value, output))?
-        } else {
-            let body = PyBytes::new(py, report.body());
-            hooks(py)?.call_method1("raw_result", (body, output))?
-        };
-        Ok(raw.unbind())
-    }
-}
-
-fn hooks(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
-    py.import("pp._outcome")
-}
-
-/// Prints what the job printed.
-fn print(py: Python<'_>, report: &Report) -> PyResult<()> {
-    let output = PyBytes::new(py, report.output());
-    hooks(py)?.call_method1("print_output", (output,))?;
-    Ok(())
-}
-
-/// The exception for an outcome that is not a value.
-fn exception_of<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyAny>> {
-    match outcome {
-        Outcome::Raised(report) | Outcome::Unserializable(report) => {
-            hooks(py)?.call_method1("restore", (PyBytes::new(py, report.body()),))
-        }
-        Outcome::Failed(failure) => failure_to_python(py, failure),
-        Outcome::Value(_) => Err(internal("a value was taken for a failure")),
-    }
-}
-
-fn failure_to_python<'py>(py: Python<'py>, failure: &JobFailure) -> PyResult<Bound<'py, PyAny>> {
-    let details = PyDict::new(py);
-    let exit = match failure {
-        JobFailure::WorkerDied { deaths, last } => {
-            details.set_item("deaths", deaths)?;
-            Some(last)
-        }
-        JobFailure::NoWorker { reason, last } => {
-            details.set_item("reason", reason)?;
-            last.as_ref()
-        }
-        JobFailure::NodeLost { losses, node, why } => {
-            details.set_item("losses", losses)?;
-            details.set_item("node", &**node)?;
-            details.set_item("why", &**why)?;
-            return hooks(py)?.call_method("node_lost", (), Some(&details));
-        }
-        JobFailure::NobodyLeft(_) => {
-            let error = raise(py, "NodeLost", format!("the job was not run: {failure}"));
-            return Ok(error.into_value(py).into_bound(py).into_any());
-        }
-        JobFailure::Reported { text } => {
-            return Ok(raise(py, "JobError", text.clone())
-                .into_value(py)
-                .into_bound(py)
-                .into_any());
-        }
-        JobFailure::ServerDestroyed | JobFailure::Cancelled => {
-            let error = raise(py, "DestroyedServerError", failure.to_string());
-            return Ok(error.into_value(py).into_bound(py).into_any());
-        }
-    };
-    if let Some(exit) = exit {
-        details.set_item("pid", exit.pid)?;
-        details.set_item("exitcode", exit.status.code())?;
-        details.set_item("signal", exit.status.signal_name())?;
-        details.set_item("stderr", &exit.stderr)?;
-        details.set_item("killed_because", &exit.killed_because)?;
-        details.set_item("oom_suspected", exit.oom_suspected)?;
-    }
-    let hook = match failure {
-        JobFailure::NoWorker { .. } => "no_worker",
-        _ => "worker_died",
-    };
-    hooks(py)?.call_method(hook, (), Some(&details))
 }

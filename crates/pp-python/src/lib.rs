@@ -9,6 +9,7 @@ mod cluster;
 mod cpus;
 mod engine;
 mod errors;
+mod failures;
 mod group;
 mod guards;
 mod job;
@@ -21,6 +22,7 @@ mod refs;
 mod submitter;
 mod untracked;
 mod waiting;
+mod watch;
 mod worker;
 
 use pyo3::prelude::*;
@@ -41,6 +43,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<known::KnownFunctions>()?;
     module.add_class::<submitter::Submitter>()?;
     module.add_class::<refs::Ref>()?;
+    module.add_class::<watch::Watch>()?;
     module.add_class::<worker::WorkerSession>()?;
     module.add_function(wrap_pyfunction!(refs::resolve_ref, module)?)?;
     module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;

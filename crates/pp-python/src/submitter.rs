@@ -157,7 +157,7 @@ impl Submitter {
         {
             let function = function.get();
             let args = parts.home.pickle(args, function)?;
-            let inner = parts.home.submit(py, function, args, &group, false)?;
+            let inner = parts.home.submit(py, function, args, &group)?;
             return Ok(Job::new(py, inner, group)?.into_any());
         }
         let none = py.None().into_bound(py);

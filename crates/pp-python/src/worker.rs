@@ -1,10 +1,12 @@
 //! The worker's loop: takes jobs, runs them, answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pp_runtime::sync::Mutex;
-use pp_runtime::{Blob, LineError, Next, Region, Session, SessionError, Status};
+use pp_runtime::{Blob, Current, LineError, Next, Region, Session, SessionError, Status};
 use pyo3::exceptions::{PyConnectionError, PyKeyboardInterrupt, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,6 +23,10 @@ use crate::refs;
 #[pyclass(frozen, module = "pp._core")]
 pub(crate) struct WorkerSession {
     session: Mutex<Session>,
+    /// Beside the session, which is taken while a job runs.
+    current: Current,
+    /// Whether something was written to `sys.stderr` since it was looked at.
+    has_errors: Arc<AtomicBool>,
 }
 
 /// What the loop calls in Python.
@@ -29,10 +35,13 @@ struct Hooks<'py> {
     dump_result: Bound<'py, PyAny>,
     describe: Bound<'py, PyAny>,
     output: Output<'py>,
+    errors: Bound<'py, PyAny>,
+    has_errors: Arc<AtomicBool>,
     serialization_error: Bound<'py, PyAny>,
     protocol: u8,
     /// Whether buffers arrive as private copies that may be written to.
     writable: bool,
+    current: Current,
 }
 
 /// A function that the client has sent.
@@ -49,9 +58,22 @@ impl WorkerSession {
     fn new(py: Python<'_>) -> PyResult<Self> {
         let version = py.version_info();
         let session = Session::join((version.major, version.minor, version.patch));
+        let session = session.map_err(|error| failed(&error))?;
         Ok(Self {
-            session: Mutex::new(session.map_err(|error| failed(&error))?),
+            current: session.current(),
+            session: Mutex::new(session),
+            has_errors: Arc::default(),
         })
+    }
+
+    /// Whether the job that runs is to end, and was not told so before. For a signal handler.
+    fn is_to_end(&self) -> bool {
+        self.current.is_to_end()
+    }
+
+    /// Something was written to `sys.stderr`.
+    fn note_errors(&self) {
+        self.has_errors.store(true, Ordering::Relaxed);
     }
 
     /// Waits for the settings that the client sends first.
@@ -75,8 +97,9 @@ impl WorkerSession {
     /// callable with an attribute `reusable`; `dump_result(value, protocol,
     /// buffer_callback)` may raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
     /// for `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
-    /// `output.take()`, which gives that as bytes.
-    #[pyo3(signature = (*, load_function, dump_result, describe, output,
+    /// `output.take()`, which gives that as bytes; `errors.take()` gives what was written to
+    /// `sys.stderr` if `note_errors` was called.
+    #[pyo3(signature = (*, load_function, dump_result, describe, output, errors,
                         serialization_error, protocol, writable_buffers))]
     #[allow(clippy::too_many_arguments)] // named in Python
     fn run<'py>(
@@ -86,6 +109,7 @@ impl WorkerSession {
         dump_result: Bound<'py, PyAny>,
         describe: Bound<'py, PyAny>,
         output: Bound<'py, PyAny>,
+        errors: Bound<'py, PyAny>,
         serialization_error: Bound<'py, PyAny>,
         protocol: u8,
         writable_buffers: bool,
@@ -95,9 +119,12 @@ impl WorkerSession {
             dump_result,
             describe,
             output: Output::new(output)?,
+            errors,
+            has_errors: Arc::clone(&self.has_errors),
             serialization_error,
             protocol,
             writable: writable_buffers,
+            current: self.current.clone(),
         };
         let mut session = self.session.lock();
         if writable_buffers {
@@ -154,6 +181,7 @@ struct Answer<'a, 'py> {
     run_time: Duration,
     body: Body<'a, 'py>,
     output: Option<Bound<'py, PyBytes>>,
+    errors: Option<Bound<'py, PyBytes>>,
 }
 
 /// A result or a description.
@@ -209,15 +237,43 @@ impl<'py> Hooks<'py> {
         let run_time = start.elapsed();
         let (status, body) = match result.and_then(|value| self.dump(&value, pickle)) {
             Ok(body) => (Status::Value, body),
-            Err(error) => self.describe_failure(py, error)?,
+            // However it cleans up: it was cancelled, and has not returned.
+            Err(_) if self.current.was_told() => (Status::Stopped, Body::Small(&[])),
+            Err(error) => match self.describe_failure(py, error) {
+                Err(_) if self.current.was_told() => (Status::Stopped, Body::Small(&[])),
+                described => described?,
+            },
         };
-        let output = self.output.take()?;
+        let output = match self.output.take() {
+            // It was told at the very last.
+            Err(_) if self.current.was_told() => self.output.take()?,
+            taken => taken?,
+        };
+        let errors = if self.has_errors.swap(false, Ordering::Relaxed) {
+            self.take_errors(py).or_else(|error| {
+                let is_told = self.current.was_told();
+                if is_told {
+                    self.take_errors(py)
+                } else {
+                    Err(error)
+                }
+            })?
+        } else {
+            None
+        };
         Ok(Answer {
             status,
             run_time,
             body,
             output,
+            errors,
         })
+    }
+
+    /// What was written to standard error since the last call.
+    fn take_errors(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let errors = self.errors.call_method0(intern!(py, "take"))?;
+        Ok(Some(errors.cast_into()?))
     }
 
     fn call(
@@ -318,6 +374,7 @@ fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
 
 fn send(py: Python<'_>, session: &mut Session, job: u64, answer: &Answer<'_, '_>) -> PyResult<()> {
     let output = answer.output.as_ref().map_or(&[][..], |o| o.as_bytes());
+    let errors = answer.errors.as_ref().map_or(&[][..], |e| e.as_bytes());
     let stored;
     let body = match &answer.body {
         Body::Small(pickle) => pickle,
@@ -339,7 +396,7 @@ fn send(py: Python<'_>, session: &mut Session, job: u64, answer: &Answer<'_, '_>
         }
     };
     let mut all_sent = session
-        .answer(job, answer.status, answer.run_time, body, output)
+        .answer(job, answer.status, answer.run_time, body, (output, errors))
         .map_err(|error| failed(&error))?;
     while !all_sent {
         all_sent = py

@@ -28,7 +28,7 @@ pub use cluster::{
 };
 pub use engine::{
     Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, NobodyLeft,
-    NodeView, Notice, Notices, Object, Outcome, Report, Totals,
+    NodeView, Notice, Notices, Object, Outcome, Past, Place, Report, Stage, Totals,
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,
@@ -37,4 +37,4 @@ pub use net::{
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
 pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};
 pub use shm::RingCorrupt;
-pub use worker::{Next, Session, SessionError, Status};
+pub use worker::{Current, Next, Session, SessionError, Status};

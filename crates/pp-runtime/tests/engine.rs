@@ -44,7 +44,7 @@ fn answer(session: &mut Session, job: u64, args: &[u8]) {
         _ => Status::Value,
     };
     let mut done = session
-        .answer(job, status, Duration::from_micros(1), args, &[])
+        .answer(job, status, Duration::from_micros(1), args, (&[], &[]))
         .unwrap();
     while !done {
         done = session.wait_for_room().unwrap();
@@ -72,7 +72,7 @@ impl Bench {
         change(&mut config);
         let engine = Engine::new(config).unwrap();
         engine.resize(workers).unwrap();
-        let function = engine.intern(Bytes::from_static(b"function")).unwrap();
+        let function = engine.intern(Bytes::from_static(b"function"), "f").unwrap();
         let group = Arc::new(Group::within(engine.all_jobs()));
         Self {
             engine,
@@ -83,7 +83,7 @@ impl Bench {
 
     fn submit(&self, args: impl Into<Blob>) -> Arc<Job> {
         self.engine
-            .submit(&self.function, args.into(), &self.group, false)
+            .submit(&self.function, args.into(), &self.group)
             .unwrap()
     }
 }
@@ -120,7 +120,7 @@ fn jobs_that_have_not_begun_can_be_withdrawn() {
     let function = &bench.function;
     let dropped = bench
         .engine
-        .submit(function, number(2).into(), &group, false)
+        .submit(function, number(2).into(), &group)
         .unwrap();
     bench.engine.withdraw(&group);
     let failure = dropped.outcome().and_then(Outcome::failure);

@@ -52,6 +52,7 @@ impl Engine {
             }
             Effect::Send { executor, job } => return self.send(executor, job, world),
             Effect::Recall { executor, job } => self.recall(executor, job, world),
+            Effect::Interrupt { executor, job } => self.interrupt(executor, job, world),
             Effect::Cancel { executor, job } => {
                 self.tell(executor, Message::Cancel { job }, world);
             }
@@ -180,6 +181,20 @@ impl Engine {
         let recalled = worker.is_some_and(|worker| worker.recall(job));
         let now = world.time();
         self.scheduler.recall_answered(executor, job, recalled, now);
+    }
+
+    /// A job that runs is asked to end. Some do so too late.
+    fn interrupt(&self, executor: ExecutorId, job: JobId, world: &mut World) {
+        let engine = self.id;
+        let grace = world.settings.core.cancel_grace.as_nanos();
+        let grace = u64::try_from(grace).unwrap_or(u64::MAX);
+        let takes = world.rng.below(grace + grace / 2);
+        let event = Event::Interrupted {
+            engine,
+            executor,
+            job,
+        };
+        world.plan(takes, event);
     }
 
     fn end_worker(&mut self, executor: ExecutorId, phase: Phase, world: &mut World) {

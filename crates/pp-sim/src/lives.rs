@@ -31,11 +31,11 @@ impl Engine {
         }
     }
 
-    /// A worker has run a job to its end.
+    /// A worker has run a job to its end, which is this.
     pub(crate) fn end(
         &mut self,
         executor: ExecutorId,
-        job: JobId,
+        (job, outcome): (JobId, Outcome),
         world: &mut World,
     ) -> Result<(), Violation> {
         let engine = self.id;
@@ -48,7 +48,7 @@ impl Engine {
         worker.runs = None;
         let took = world.now - worker.since;
         world.counts.busy += took;
-        worker.written.push((job, took));
+        worker.written.push((job, outcome, took));
         if worker.written.len() == 1 {
             world.plan(world.settings.notice, Event::Notice { engine, executor });
         }
@@ -64,8 +64,8 @@ impl Engine {
         let Some(worker) = self.workers.get_mut(&executor) else {
             return Ok(());
         };
-        for (job, took) in std::mem::take(&mut worker.written) {
-            self.finished(executor, (job, Outcome::Done), took, world)?;
+        for (job, outcome, took) in std::mem::take(&mut worker.written) {
+            self.finished(executor, (job, outcome), took, world)?;
         }
         Ok(())
     }

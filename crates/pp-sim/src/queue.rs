@@ -26,6 +26,12 @@ pub(crate) enum Event {
         executor: ExecutorId,
         job: JobId,
     },
+    /// A job that was asked to end does so, if it still runs.
+    Interrupted {
+        engine: usize,
+        executor: ExecutorId,
+        job: JobId,
+    },
     /// What a worker has written is read.
     Notice { engine: usize, executor: ExecutorId },
     /// A worker dies, if it still runs that job.

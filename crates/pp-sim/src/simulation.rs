@@ -1,5 +1,6 @@
 //! The course of a run: one event after another.
 
+use crate::book::Outcome;
 use crate::engine::Engine;
 use crate::faults::Fault;
 use crate::host::Power;
@@ -89,6 +90,7 @@ impl Simulation {
             | Event::NotStarted { engine, .. }
             | Event::Begin { engine, .. }
             | Event::End { engine, .. }
+            | Event::Interrupted { engine, .. }
             | Event::Notice { engine, .. }
             | Event::Dies { engine, .. }
             | Event::Gone { engine, .. }
@@ -213,7 +215,18 @@ impl Simulation {
                 engine,
                 executor,
                 job,
-            } => self.fallible(engine, |engine, world| engine.end(executor, job, world))?,
+            } => {
+                let end = (job, Outcome::Done);
+                self.fallible(engine, |engine, world| engine.end(executor, end, world))?;
+            }
+            Event::Interrupted {
+                engine,
+                executor,
+                job,
+            } => {
+                let end = (job, Outcome::Cancelled);
+                self.fallible(engine, |engine, world| engine.end(executor, end, world))?;
+            }
             Event::Notice { engine, executor } => {
                 self.fallible(engine, |engine, world| engine.notice(executor, world))?;
             }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use pp_core::JobId;
 
+use crate::book::Outcome;
+
 /// Where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -24,9 +26,9 @@ pub(crate) struct Worker {
     pub(crate) runs: Option<JobId>,
     /// When that began.
     pub(crate) since: u64,
-    /// Jobs that it has finished, which nobody has read of, and how long they ran. What it
-    /// has written can be read after its death.
-    pub(crate) written: Vec<(JobId, u64)>,
+    /// Jobs that it has finished, which nobody has read of, how they have ended, and how long
+    /// they ran. What it has written can be read after its death.
+    pub(crate) written: Vec<(JobId, Outcome, u64)>,
     pub(crate) functions: Vec<u32>,
 }
 

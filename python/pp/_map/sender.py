@@ -227,7 +227,7 @@ class Sender:
         args = (piece.first, self._sizes.budget, self._keep_going, piece.items.is_rows)
         try:
             piece.job = self._server.engine.submit(
-                self._server.function, (*args, piece.items.on_the_wire()), self._group, False
+                self._server.function, (*args, piece.items.on_the_wire()), self._group
             )
         except SerializationError as error:
             self._refuse_first(error)

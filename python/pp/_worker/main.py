@@ -12,11 +12,12 @@ import types
 from typing import Any, NoReturn
 
 from pp import _core
-from pp._errors import SerializationError
+from pp._errors import JobInterrupted, SerializationError
 from pp._serialize.at_node import NODE, usable_path
 from pp._serialize.failures import capture
 from pp._serialize.load import load_function
 from pp._serialize.values import dumps_result
+from pp._worker.errors import JobErrors
 from pp._worker.output import JobOutput
 
 
@@ -25,7 +26,8 @@ def main() -> None:
     session = _core.WorkerSession()
     try:
         settings = pickle.loads(session.settings())
-        output = _set_up(settings)
+        output, errors = _set_up(settings, session)
+        _listen(session)
     except BaseException as error:
         session.fault(f"the worker could not be set up: {error!r}")
         raise
@@ -35,6 +37,7 @@ def main() -> None:
             dump_result=dumps_result,
             describe=capture,
             output=output,
+            errors=errors,
             serialization_error=SerializationError,
             protocol=settings["proto"],
             writable_buffers=settings["writable_buffers"],
@@ -66,7 +69,19 @@ def _reset_signals() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _set_up(settings: dict[str, Any]) -> JobOutput:
+def _listen(session: _core.WorkerSession) -> None:
+    """Lets a job end by `JobInterrupted` when its client wants it to."""
+
+    def look(_number: int, _frame: types.FrameType | None) -> None:
+        if session.is_to_end():
+            raise JobInterrupted("the job was cancelled")
+
+    if sys.platform != "win32":
+        # What programs hardly use, and does nothing to those that do not listen.
+        signal.signal(signal.SIGURG, look)
+
+
+def _set_up(settings: dict[str, Any], session: _core.WorkerSession) -> tuple[JobOutput, JobErrors]:
     _reset_signals()
     # A crash leaves a traceback on standard error, which the client keeps.
     faulthandler.enable()
@@ -76,6 +91,8 @@ def _set_up(settings: dict[str, Any]) -> JobOutput:
     sys.modules["__main__"] = types.ModuleType("__main__")
     output = JobOutput()
     sys.stdout = output
+    errors = JobErrors(sys.stderr, session.note_errors)
+    sys.stderr = errors
     # What was imported so far lives as long as the process.
     gc.freeze()
-    return output
+    return output, errors

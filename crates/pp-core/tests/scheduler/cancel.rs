@@ -1,8 +1,18 @@
 //! Cancelling jobs wherever they are.
 
-use pp_core::{Charges, Effect, Ending, ExecutorState, JobId};
+use std::time::Duration;
+
+use pp_core::{Charges, Config, Effect, Ending, ExecutorState, JobId};
 
 use crate::env::{Env, F, G, Phase, fresh_process_per_job, ms, us};
+
+/// Whoever runs a job that is to end is killed at once.
+fn impatient() -> Config {
+    Config {
+        cancel_grace: Duration::ZERO,
+        ..Config::default()
+    }
+}
 
 #[test]
 fn a_queued_job_ends_at_once() {
@@ -47,13 +57,50 @@ fn a_job_that_was_sent_ahead_is_recalled_and_ends() {
 }
 
 #[test]
-fn for_a_job_that_runs_its_executor_is_killed_and_replaced() {
+fn a_job_that_runs_is_asked_to_end() {
+    let (mut env, workers) = Env::ready(1);
+    env.measure(F, us(5));
+    let jobs = env.submit_many(F, 4);
+    env.begin(workers[0]);
+    env.effects();
+    assert!(env.cancel(jobs[0]));
+    let asked = Effect::Interrupt {
+        executor: workers[0],
+        job: jobs[0],
+    };
+    assert!(env.effects().contains(&asked));
+    assert!(env.cancel(jobs[0]), "it is asked once");
+    assert!(!env.effects().contains(&asked));
+    env.finish(workers[0], us(5));
+    assert!(!env.cancel(jobs[0]), "it has ended");
+    env.advance(Config::default().cancel_grace);
+    assert_eq!(env.workers[&workers[0]].phase, Phase::Ready);
+}
+
+#[test]
+fn how_long_a_job_ran_that_was_asked_to_end_says_nothing() {
+    let (mut env, workers) = Env::ready(1);
+    env.measure(F, us(5));
+    let before = env.scheduler.expected_run_time(F);
+    let job = env.submit(F);
+    env.begin(workers[0]);
+    env.cancel(job);
+    env.finish(workers[0], ms(900));
+    assert_eq!(env.scheduler.expected_run_time(F), before);
+}
+
+#[test]
+fn for_a_job_that_does_not_end_its_executor_is_killed_and_replaced() {
     let (mut env, workers) = Env::ready(1);
     env.measure(F, us(5));
     let jobs = env.submit_many(F, 4);
     env.begin(workers[0]);
     env.effects();
     env.cancel(jobs[0]);
+    let grace = Config::default().cancel_grace;
+    env.advance(grace - us(1));
+    assert!(env.scheduler.job(jobs[0]).is_some(), "patience is not over");
+    env.advance(us(1));
     assert_eq!(env.ending(jobs[0]), Some(Ending::Cancelled));
     assert_eq!(env.workers[&workers[0]].phase, Phase::Dying);
     assert_eq!(env.in_phase(Phase::Starting).len(), 1, "its successor");
@@ -127,7 +174,7 @@ fn a_job_of_an_executor_that_dies_is_cancelled_and_not_run_again() {
 
 #[test]
 fn a_job_that_is_known_to_run_needs_no_second_question() {
-    let (mut env, workers) = Env::ready(1);
+    let (mut env, workers) = Env::ready_with(impatient(), 1);
     env.answers_at_once = false;
     env.measure(F, ms(2));
     let jobs = env.submit_many(F, 2);
@@ -146,7 +193,7 @@ fn a_job_that_is_known_to_run_needs_no_second_question() {
 
 #[test]
 fn on_a_killed_executor_jobs_are_cancelled_at_once() {
-    let (mut env, workers) = Env::ready(1);
+    let (mut env, workers) = Env::ready_with(impatient(), 1);
     env.measure(F, us(5));
     let jobs = env.submit_many(F, 3);
     env.begin(workers[0]);
@@ -161,7 +208,7 @@ fn on_a_killed_executor_jobs_are_cancelled_at_once() {
 
 #[test]
 fn results_that_come_from_a_killed_executor_still_count() {
-    let (mut env, workers) = Env::ready(1);
+    let (mut env, workers) = Env::ready_with(impatient(), 1);
     env.measure(F, us(5));
     let jobs = env.submit_many(F, 3);
     env.begin(workers[0]);
@@ -224,7 +271,7 @@ fn a_withdrawn_job_is_not_run_again_when_its_executor_dies() {
 
 #[test]
 fn a_withdrawn_job_that_runs_can_still_be_cancelled() {
-    let (mut env, workers) = Env::ready(1);
+    let (mut env, workers) = Env::ready_with(impatient(), 1);
     let job = env.submit(F);
     env.begin(workers[0]);
     env.withdraw(job);

@@ -54,6 +54,12 @@ impl Env {
                     self.answer_for(executor, job);
                 }
             }
+            Effect::Interrupt { executor, job } => {
+                assert!(self.jobs[&job].cancelled, "nobody cancelled it: {effect:?}");
+                let worker = self.worker(executor, effect);
+                assert_eq!(worker.held.first(), Some(&job), "{effect:?}");
+                assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
+            }
             Effect::Cancel { .. } => panic!("there are no nodes here: {effect:?}"),
             Effect::Retire { executor } => {
                 let worker = self.worker(executor, effect);

@@ -7,7 +7,7 @@ use pp_proto::{FromExecutor, Payload, Status, Stream, ToExecutor, Version};
 use proptest::prelude::*;
 
 /// Kinds of messages to an executor, and from one.
-pub(crate) const TO_KINDS: usize = 17;
+pub(crate) const TO_KINDS: usize = 18;
 pub(crate) const FROM_KINDS: usize = 16;
 
 /// Values that any message can be made of.
@@ -77,7 +77,11 @@ impl Draft {
                 route: self.route(),
                 name: self.name(),
             },
-            _ => ToExecutor::Cancel { job: first },
+            16 => ToExecutor::Cancel { job: first },
+            _ => ToExecutor::Terms {
+                job: first,
+                time_limit_ns: self.numbers[1],
+            },
         }
     }
 
@@ -98,7 +102,10 @@ impl Draft {
                 job,
                 status: self.status(),
                 run_ns,
+                worker: credit,
+                attempts: credit / 2,
                 output_len: self.payload().size() / 3,
+                errors_len: self.payload().size() / 9,
                 body: self.payload(),
             },
             4 => FromExecutor::More {

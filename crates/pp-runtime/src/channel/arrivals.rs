@@ -126,7 +126,8 @@ impl Parts<'_> {
             ToExecutor::Recall { .. }
             | ToExecutor::Ping { .. }
             | ToExecutor::Introduce { .. }
-            | ToExecutor::Cancel { .. } => Err(LineError::Unexpected(message.name())),
+            | ToExecutor::Cancel { .. }
+            | ToExecutor::Terms { .. } => Err(LineError::Unexpected(message.name())),
         }
     }
 

@@ -45,7 +45,12 @@ pub(crate) enum Received {
 pub(crate) struct ResultHeader {
     pub(crate) status: Status,
     pub(crate) run_time: Duration,
+    /// The process that ran it, if a node says so, and
+    pub(crate) worker: u32,
+    /// how often it was begun there.
+    pub(crate) attempts: u32,
     pub(crate) output_len: u64,
+    pub(crate) errors_len: u64,
 }
 
 /// The client's end: sends functions and jobs, receives results.
@@ -188,6 +193,12 @@ impl ParentChannel {
         recalled
     }
 
+    /// Marks a job as one that is to end, if the worker runs it; whether it does.
+    pub(crate) fn interrupt(&self, job: JobId) -> bool {
+        let held = self.held.iter().find(|&&(held, _)| held == job);
+        held.is_some_and(|&(_, ticket)| self.claims.interrupt(ticket))
+    }
+
     /// The jobs that the worker has started and not finished.
     pub(crate) fn started(&self) -> impl Iterator<Item = JobId> + '_ {
         self.held
@@ -315,13 +326,19 @@ impl Parts<'_> {
                 job,
                 status,
                 run_ns,
+                worker,
+                attempts,
                 output_len,
+                errors_len,
                 body,
             } => {
                 let header = ResultHeader {
                     status,
                     run_time: Duration::from_nanos(run_ns),
+                    worker,
+                    attempts,
                     output_len,
+                    errors_len,
                 };
                 self.take_result(JobId::from_u64(job), header, body)
             }

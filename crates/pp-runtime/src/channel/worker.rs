@@ -17,6 +17,7 @@ use super::outgoing::Outgoing;
 
 use crate::segments::{Granted, Span};
 use crate::shm::{Claims, Consumer, Layout, Producer, Segment};
+use crate::worker::Current;
 
 /// Bytes taken from the ring at a time.
 const GULP: usize = 64 * 1024;
@@ -28,6 +29,7 @@ pub(crate) struct WorkerChannel {
     outgoing: Outgoing,
     incoming: Consumer,
     claims: Claims,
+    current: Current,
     decoder: FrameDecoder,
     assembler: Assembler,
     begun: HashMap<Stream, Begun>,
@@ -48,7 +50,8 @@ impl WorkerChannel {
             bell,
             outgoing: Outgoing::new(Producer::new(Arc::clone(&segment), Layout::UP)),
             incoming: Consumer::new(Arc::clone(&segment), Layout::DOWN),
-            claims: Claims::new(segment),
+            claims: Claims::new(Arc::clone(&segment)),
+            current: Current::new(segment),
             decoder: FrameDecoder::new(limits::FRAME_MAX),
             assembler: Assembler::default(),
             begun: HashMap::new(),
@@ -58,6 +61,11 @@ impl WorkerChannel {
             gulp: Vec::new(),
             decoded: 0,
         }
+    }
+
+    /// The job that runs, for whoever is told that it is to end.
+    pub(crate) fn current(&self) -> Current {
+        self.current.clone()
     }
 
     /// Introduces the worker.
@@ -82,7 +90,7 @@ impl WorkerChannel {
         self.send(FromExecutor::fault(text))
     }
 
-    /// Sends a job's result, and what it printed. Whether all of it is written; if
+    /// Sends a job's result, and what it printed on standard output and error. Whether all of it is written; if
     /// not, see [`Self::push_or_wait`].
     pub(crate) fn answer(
         &mut self,
@@ -90,9 +98,10 @@ impl WorkerChannel {
         status: Status,
         run_ns: u64,
         body: &[u8],
-        output: &[u8],
+        (output, errors): (&[u8], &[u8]),
     ) -> Result<bool, LineError> {
-        let parts = [body, output];
+        self.current.ends();
+        let parts = [body, output, errors];
         let payload = Payload::of_parts(&parts, &mut self.scratch);
         let head = payload.head().len();
         let has_more = payload.missing() > 0;
@@ -100,7 +109,10 @@ impl WorkerChannel {
             job,
             status,
             run_ns,
-            output_len: output.len() as u64,
+            worker: 0,
+            attempts: 0,
+            output_len: (output.len() + errors.len()) as u64,
+            errors_len: errors.len() as u64,
             body: payload,
         };
         self.outgoing.send(|out| result.encode(out))?;
@@ -157,8 +169,13 @@ impl WorkerChannel {
                     None => return Ok(Next::Nothing),
                 },
             };
-            if arrival.ticket.is_none_or(|ticket| self.claims.take(ticket)) {
-                return Ok(arrival.next);
+            match arrival.ticket {
+                None => return Ok(arrival.next),
+                Some(ticket) if self.claims.take(ticket) => {
+                    self.current.begins(ticket);
+                    return Ok(arrival.next);
+                }
+                Some(_) => {}
             }
         }
     }

@@ -1,12 +1,11 @@
 //! How the parent is told of the ends of its jobs.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use pp_core::Answer;
 use pp_proto::{EncodeError, FromExecutor, Payload, Status, Stream, limits};
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Printed};
+use super::record::Ran;
 use super::reported;
 use super::uplink::Uplink;
 use crate::net::Lane;
@@ -18,15 +17,20 @@ struct Head {
     job: u64,
     status: Status,
     run_ns: u64,
+    worker: u32,
+    attempts: u32,
 }
 
 impl Head {
-    fn with(self, output_len: usize, body: Payload<'_>) -> FromExecutor<'_> {
+    fn with(self, (output_len, errors_len): (usize, usize), body: Payload<'_>) -> FromExecutor<'_> {
         FromExecutor::Result {
             job: self.job,
             status: self.status,
             run_ns: self.run_ns,
+            worker: self.worker,
+            attempts: self.attempts,
             output_len: output_len as u64,
+            errors_len: errors_len as u64,
             body,
         }
     }
@@ -38,7 +42,7 @@ impl Uplink {
         &mut self,
         job: u64,
         outcome: &Outcome,
-        run_time: Duration,
+        ran: Ran,
     ) -> Result<(), EncodeError> {
         let is_withdrawn = outcome.failure().is_some_and(reported::is_withdrawal);
         if self.service.ended(job, is_withdrawn) == Answer::GivenBack {
@@ -47,34 +51,41 @@ impl Uplink {
         let head = Head {
             job,
             status: outcome.status(),
-            run_ns: u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX),
+            run_ns: u64::try_from(ran.run_time.as_nanos()).unwrap_or(u64::MAX),
+            worker: ran.worker,
+            attempts: ran.attempts,
         };
         if let Some(failure) = outcome.failure() {
-            return self.tell_result(head, reported::encode(failure).into(), &[], &[]);
+            return self.tell_result(
+                head,
+                reported::encode(failure).into(),
+                Printed::default(),
+                &[],
+            );
         }
         let Some(report) = outcome.report() else {
             return Ok(());
         };
         let (body, parts) = report.message();
-        self.tell_result(head, body, report.output(), parts)
+        self.tell_result(head, body, report.printed(), parts)
     }
 
     fn tell_result(
         &mut self,
         head: Head,
         body: Bytes,
-        output: &[u8],
+        printed: Printed<'_>,
         parts: &[Part],
     ) -> Result<(), EncodeError> {
         self.dirty = true;
-        let size = body.len() + output.len();
+        let size = body.len() + printed.bytes.len();
         if parts.is_empty() && size <= limits::INLINE_MAX {
             let mut scratch = Vec::new();
-            let payload = Payload::of_parts(&[&body, output], &mut scratch);
-            let message = head.with(output.len(), payload);
+            let payload = Payload::of_parts(&[&body, printed.bytes], &mut scratch);
+            let message = head.with(printed.lengths(), payload);
             return self.link.outbox.lock().send(|out| message.encode(out));
         }
-        let lane = self.lane(head, body, output, parts)?;
+        let lane = self.lane(head, body, printed, parts)?;
         self.link.outbox.lock().open(lane);
         Ok(())
     }
@@ -84,7 +95,7 @@ impl Uplink {
         &mut self,
         head: Head,
         body: Bytes,
-        output: &[u8],
+        printed: Printed<'_>,
         parts: &[Part],
     ) -> Result<Lane, EncodeError> {
         let job = head.job;
@@ -105,15 +116,14 @@ impl Uplink {
             lane.send_rest(Stream::Segment(segment), content, 0);
             lane.send(|out| FromExecutor::Place { job, segment }.encode(out))?;
         }
-        let output_len = output.len();
-        let whole = if output.is_empty() {
+        let whole = if printed.bytes.is_empty() {
             body
         } else {
-            Bytes::from([&body[..], output].concat())
+            Bytes::from([&body[..], printed.bytes].concat())
         };
         let payload = Payload::of(&whole);
         let sent = payload.head().len();
-        lane.send(|out| head.with(output_len, payload).encode(out))?;
+        lane.send(|out| head.with(printed.lengths(), payload).encode(out))?;
         lane.send_rest(Stream::Job(job), whole, sent);
         Ok(lane)
     }

@@ -95,6 +95,7 @@ impl Shared {
             }
             Effect::Send { executor, job } => send_job(state, executor, job),
             Effect::Recall { executor, job } => recall(state, executor, job),
+            Effect::Interrupt { executor, job } => interrupt(state, executor, job),
             Effect::Cancel { executor, job } => {
                 with_node(state, executor, |node| node.cancel(job));
             }
@@ -119,7 +120,8 @@ impl Shared {
             } => {
                 let failure = state.failure(&ending);
                 state.report_charges(&data, charges);
-                state.end(&data, Outcome::Failed(Box::new(failure)));
+                let ran = State::ran_before(&failure, charges);
+                state.end(&data, Outcome::Failed(Box::new(failure)), ran);
             }
         }
     }
@@ -253,6 +255,16 @@ fn recall(state: &mut State, id: ExecutorId, job: JobId) {
         .is_some_and(|line| line.channel.recall(job));
     let now = state.now();
     state.scheduler.recall_answered(id, job, recalled, now);
+}
+
+/// Lets the job that a worker runs end. One that has ended meanwhile hears nothing of it, nor
+/// does the next one.
+fn interrupt(state: &mut State, id: ExecutorId, job: JobId) {
+    if let Some(line) = state.workers.get_mut(&id).and_then(|w| w.line.as_mut())
+        && line.channel.interrupt(job)
+    {
+        line.process.interrupt();
+    }
 }
 
 fn retire(state: &mut State, id: ExecutorId) {

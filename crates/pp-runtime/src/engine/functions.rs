@@ -22,6 +22,7 @@ pub struct Function {
     id: FunctionId,
     digest: Digest,
     blob: Bytes,
+    name: Box<str>,
 }
 
 impl Function {
@@ -33,6 +34,11 @@ impl Function {
     /// Its name: equal bytes have equal digests.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// What it is called, for people.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The serialized function itself.
@@ -54,8 +60,8 @@ pub(super) struct Functions {
 
 impl Functions {
     /// The function with these bytes, known already or new, and those that were
-    /// evicted to make room for it.
-    pub(super) fn intern(&mut self, blob: Bytes) -> (Arc<Function>, Vec<FunctionId>) {
+    /// evicted to make room for it. Of several names the first one stays.
+    pub(super) fn intern(&mut self, blob: Bytes, name: &str) -> (Arc<Function>, Vec<FunctionId>) {
         let digest = *blake3::hash(&blob).as_bytes();
         if let Some(known) = self.by_digest.get(&digest) {
             return (Arc::clone(known), Vec::new());
@@ -64,6 +70,7 @@ impl Functions {
             id: FunctionId::from_u64(self.next_id),
             digest,
             blob,
+            name: name.into(),
         });
         self.next_id += 1;
         self.bytes += function.blob.len();
@@ -115,9 +122,9 @@ mod tests {
     #[test]
     fn equal_bytes_are_one_function() {
         let mut functions = Functions::default();
-        let (first, _) = functions.intern(blob(1));
-        let (again, _) = functions.intern(blob(1));
-        let (other, _) = functions.intern(blob(2));
+        let (first, _) = functions.intern(blob(1), "f");
+        let (again, _) = functions.intern(blob(1), "f");
+        let (other, _) = functions.intern(blob(2), "f");
         assert_eq!(first.id(), again.id());
         assert_ne!(first.id(), other.id());
     }
@@ -125,11 +132,11 @@ mod tests {
     #[test]
     fn only_functions_that_nobody_holds_are_evicted_oldest_first() {
         let mut functions = Functions::default();
-        let (held, _) = functions.intern(blob(0));
-        let second = functions.intern(blob(1)).0.id();
+        let (held, _) = functions.intern(blob(0), "f");
+        let second = functions.intern(blob(1), "f").0.id();
         let mut evicted = Vec::new();
         for number in 2..=KEPT {
-            evicted.extend(functions.intern(blob(number)).1);
+            evicted.extend(functions.intern(blob(number), "f").1);
         }
         assert_eq!(evicted, vec![second]);
         assert!(functions.get(held.id()).is_some());

@@ -10,7 +10,7 @@ use rustls::ServerConnection;
 use tokio::sync::oneshot;
 
 use super::config::EngineConfig;
-use super::job::{Job, Listener};
+use super::job::{Job, Origin};
 use super::node::Parting;
 use super::shared::Shared;
 use super::{Function, reported as codec};
@@ -125,11 +125,12 @@ impl Gateway {
     /// A job of this server's own, for the node.
     pub fn submit(&mut self, function: &[u8], args: &[u8]) {
         let mut state = self.shared.lock();
-        let function: Arc<Function> = state.intern(function.to_vec().into());
+        let function: Arc<Function> = state.intern(function.to_vec().into(), "");
         let group = Arc::clone(&self.shared.all);
         group.job_submitted();
         let args = Blob::from(args);
-        let job = Job::new(self.submitted, function, args, group, Listener::Nobody);
+        let job = Job::new(function, args, group, Duration::ZERO, Origin::Here);
+        job.set_number(self.submitted);
         self.submitted += 1;
         let now = state.now();
         state.submit(Arc::new(job), now);
@@ -213,7 +214,10 @@ mod tests {
                 job,
                 status: Status::Value,
                 run_ns: 1,
+                worker: 0,
+                attempts: 0,
                 output_len: 0,
+                errors_len: 0,
                 body: Payload::new(100_000, b"").unwrap(),
             };
             let mut frame = Vec::new();

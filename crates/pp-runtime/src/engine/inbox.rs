@@ -12,7 +12,7 @@
 //! are sequentially consistent, one of the two sees the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::job::Job;
 use crate::sync::Mutex;
@@ -38,28 +38,28 @@ pub(super) struct Inbox {
     content: Mutex<Content>,
     len: AtomicUsize,
     is_eager: AtomicBool,
-    next_number: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Content {
     jobs: Vec<Arc<Job>>,
+    /// The number of the next job.
+    next_number: u64,
     closed: bool,
 }
 
 impl Inbox {
-    /// The number for the next job.
-    pub(super) fn number(&self) -> u64 {
-        self.next_number.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Puts a job in; `None` if the inbox is closed.
+    /// Puts a job in, and gives it its number: they count up in the order in which the
+    /// scheduler hears of the jobs, which names them by the same. `None` if the inbox is
+    /// closed.
     pub(super) fn put(&self, job: Arc<Job>) -> Option<Next> {
         let len = {
             let mut content = self.content.lock();
             if content.closed {
                 return None;
             }
+            job.set_number(content.next_number);
+            content.next_number += 1;
             job.group().job_submitted();
             content.jobs.push(job);
             let len = content.jobs.len();
@@ -107,10 +107,11 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
+    use std::time::Duration;
 
     use super::super::functions::Functions;
     use super::super::groups::Group;
-    use super::super::job::Listener;
+    use super::super::job::Origin;
     use super::*;
     use crate::blob::Blob;
 
@@ -136,8 +137,8 @@ mod tests {
             }
         }
 
-        fn submit(&self, make: impl Fn(u64) -> Arc<Job>) {
-            match self.inbox.put(make(self.inbox.number())) {
+        fn submit(&self, make: impl Fn() -> Arc<Job>) {
+            match self.inbox.put(make()) {
                 None => panic!("it is open"),
                 Some(Next::Nothing) => {}
                 Some(Next::Offer) => {
@@ -150,13 +151,14 @@ mod tests {
         }
     }
 
-    fn maker() -> impl Fn(u64) -> Arc<Job> {
-        let (function, _) = Functions::default().intern(b"function".to_vec().into());
+    fn maker() -> impl Fn() -> Arc<Job> {
+        let (function, _) = Functions::default().intern(b"function".to_vec().into(), "f");
         let group = Arc::new(Group::default());
-        move |number| {
+        move || {
             let (function, group) = (Arc::clone(&function), Arc::clone(&group));
             let args = Blob::default();
-            Arc::new(Job::new(number, function, args, group, Listener::Nobody))
+            let submitted = Duration::ZERO;
+            Arc::new(Job::new(function, args, group, submitted, Origin::Here))
         }
     }
 
@@ -177,15 +179,14 @@ mod tests {
             }
         });
         // The last one was left idle, so whoever came later has delivered.
-        let mut numbers: Vec<_> = keeper.taken.lock().iter().map(|job| job.number()).collect();
-        numbers.sort_unstable();
+        let numbers: Vec<_> = keeper.taken.lock().iter().map(|job| job.number()).collect();
         assert_eq!(numbers, (0..SUBMITTERS * JOBS).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_submitter_is_told_what_to_do() {
         let (keeper, make) = (Keeper::default(), maker());
-        let put = || keeper.inbox.put(make(keeper.inbox.number()));
+        let put = || keeper.inbox.put(make());
         assert_eq!(put(), Some(Next::Nothing));
         (2..BATCH).for_each(|_| assert_eq!(put(), Some(Next::Nothing)));
         assert_eq!(put(), Some(Next::Offer));

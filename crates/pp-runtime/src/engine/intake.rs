@@ -7,6 +7,7 @@ use pp_core::{ExecutorId, Time};
 
 use super::effects::with_channel;
 use super::outcome::{Outcome, Report};
+use super::record::{HERE, Ran};
 use super::shared::Shared;
 use super::state::State;
 use super::worker::{Stage, Worker};
@@ -65,7 +66,7 @@ fn take_message(
     match message {
         Received::Ready { credit } => become_ready(state, id, credit),
         Received::Result { job, header, bytes } => {
-            let report = Report::new(bytes, header.output_len)
+            let report = Report::new(bytes, header.output_len, header.errors_len)
                 .ok_or(LineError::Unexpected("length of a job's output"))?;
             let outcome = Outcome::reported(header.status, report);
             let data = state.scheduler.job_finished(id, job, header.run_time, now);
@@ -73,7 +74,17 @@ fn take_message(
             if let Some(data) = data {
                 state.totals.add(header.run_time);
                 state.local.add(header.run_time);
-                state.end_after(&data, outcome, header.run_time);
+                let worker = state
+                    .workers
+                    .get(&id)
+                    .and_then(|worker| worker.line.as_ref());
+                let ran = Ran {
+                    run_time: header.run_time,
+                    worker: worker.map_or(0, |line| line.process.pid()),
+                    site: HERE,
+                    attempts: 1,
+                };
+                state.end(&data, outcome, ran);
             }
             Ok(())
         }

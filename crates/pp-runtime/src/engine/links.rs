@@ -14,6 +14,8 @@ use super::nodes::NodeView;
 use super::outcome::{JobFailure, Outcome};
 use super::pulse::Pulse;
 use super::reading::Reading;
+use super::record::Ran;
+use super::sites::Sites;
 use super::state::{State, Totals};
 use super::uplink::Uplink;
 use crate::net::Link;
@@ -34,6 +36,8 @@ pub(super) struct Links {
     pub(super) nodes: BTreeMap<ExecutorId, Node>,
     /// How many jobs all nodes run at a time.
     slots: u64,
+    /// The names of nodes that jobs ran on.
+    pub(super) sites: Sites,
     /// Who this server works for, if it does.
     pub(super) uplink: Option<Uplink>,
     /// What nodes have done that are not here any more, by their names.
@@ -134,7 +138,7 @@ impl Links {
 impl State {
     /// Tells the parent how a job of its has ended; not if that is because this server
     /// cannot go on: then it runs elsewhere.
-    pub(super) fn report_end(&mut self, job: &Job, outcome: &Outcome, run_time: Duration) {
+    pub(super) fn report_end(&mut self, job: &Job, outcome: &Outcome, ran: Ran) {
         match outcome.failure() {
             Some(JobFailure::ServerDestroyed) => return,
             Some(failure @ JobFailure::NoWorker { .. }) => {
@@ -144,7 +148,7 @@ impl State {
             _ => {}
         }
         if let Some(uplink) = &mut self.links.uplink
-            && let Err(error) = uplink.tell_end(job.number(), outcome, run_time)
+            && let Err(error) = uplink.tell_end(job.number(), outcome, ran)
         {
             self.links.unable = Some(error.to_string());
         }

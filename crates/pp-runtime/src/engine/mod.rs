@@ -16,6 +16,7 @@ mod effects;
 mod events;
 mod frames;
 mod functions;
+mod futures;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod groups;
@@ -33,9 +34,11 @@ mod objects;
 mod outcome;
 mod pulse;
 mod reading;
+mod record;
 mod reported;
 mod serving;
 mod shared;
+mod sites;
 mod state;
 mod uplink;
 mod vigil;
@@ -54,9 +57,10 @@ use tokio::sync::oneshot;
 pub use attend::Attention;
 pub use config::{EngineConfig, NobodyLeft};
 pub use functions::Function;
+pub use futures::{Past, Place, Stage};
 pub use groups::Group;
 pub use job::Job;
-use job::Listener;
+use job::Origin;
 pub(crate) use node::Parting;
 pub use nodes::NodeView;
 pub(crate) use nodes::NotJoined;
@@ -130,36 +134,32 @@ impl Engine {
         })
     }
 
-    /// Stores a serialized function; equal bytes give the same function.
-    pub fn intern(&self, blob: Bytes) -> Result<Arc<Function>, EngineError> {
+    /// Stores a serialized function; equal bytes give the same function, which is called
+    /// `name` for people.
+    pub fn intern(&self, blob: Bytes, name: &str) -> Result<Arc<Function>, EngineError> {
         self.check_process()?;
         let mut state = self.shared.lock();
-        let function = state.intern(blob);
+        let function = state.intern(blob, name);
         self.shared.settle(&mut state);
         Ok(function)
     }
 
     /// Queues a job for `function` with serialized arguments, and sends it to a worker
-    /// at once if one idles. An `announced` job's end appears in the notices.
+    /// at once if one idles.
     #[inline]
     pub fn submit(
         &self,
         function: &Arc<Function>,
         args: Blob,
         group: &Arc<Group>,
-        announced: bool,
     ) -> Result<Arc<Job>, EngineError> {
         self.check_process()?;
         let job = Arc::new(Job::new(
-            self.shared.inbox.number(),
             Arc::clone(function),
             args,
             Arc::clone(group),
-            if announced {
-                Listener::Notices
-            } else {
-                Listener::Nobody
-            },
+            self.shared.born.elapsed(),
+            Origin::Here,
         ));
         let next = self.shared.inbox.put(Arc::clone(&job));
         self.shared.follow(next.ok_or(EngineError::Destroyed)?);
@@ -347,7 +347,7 @@ impl Engine {
         Ok(self.shared.lock().pids())
     }
 
-    /// The queue of announced ends.
+    /// A queue for ends of jobs that closes when the engine ends.
     pub fn notices(&self) -> &Arc<Notices> {
         &self.shared.notices
     }

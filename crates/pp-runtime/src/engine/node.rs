@@ -16,6 +16,7 @@ use super::contents::Contents;
 use super::frames::Frames;
 use super::nodes::NodeView;
 use super::pulse::Pulse;
+use super::record::NOWHERE;
 use super::state::Totals;
 use crate::blob::Blob;
 use crate::channel::ResultHeader;
@@ -86,6 +87,8 @@ pub(super) enum Said {
 pub(super) struct Node {
     /// How users know it.
     pub(super) name: Arc<str>,
+    /// The number of that name.
+    pub(super) site: u16,
     pub(super) host: Host,
     pub(super) link: Arc<Link>,
     pub(super) pulse: Pulse,
@@ -119,6 +122,7 @@ impl Node {
     ) -> Self {
         Self {
             name,
+            site: NOWHERE,
             host,
             link,
             pulse,
@@ -292,13 +296,19 @@ impl Node {
                 job,
                 status,
                 run_ns,
+                worker,
+                attempts,
                 output_len,
+                errors_len,
                 body,
             } => {
                 let header = ResultHeader {
                     status,
                     run_time: Duration::from_nanos(run_ns),
+                    worker,
+                    attempts,
                     output_len,
+                    errors_len,
                 };
                 self.result(JobId::from_u64(job), header, body)
             }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use mio::Token;
 use pp_core::ExecutorId;
-use pp_proto::{EncodeError, ProtocolError, Status};
+use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
 use super::absence::Clocks;
 use super::node::{Node, Parting, Said};
 use super::outcome::{Outcome, Report};
 use super::pulse::Pulse;
-use super::reported;
+use super::record::{NOWHERE, Ran};
 use super::shared::Shared;
 use super::state::State;
 use crate::net::{Link, Reached};
@@ -92,7 +92,8 @@ impl Shared {
             return Err(error.into());
         }
         tracing::info!(node = %name, title = host.name, "node joined");
-        let node = Node::new(Arc::clone(name), host, link, pulse, pool, sender);
+        let mut node = Node::new(Arc::clone(name), host, link, pulse, pool, sender);
+        node.site = state.links.sites.number(name);
         state.links.nodes.insert(id, node);
         state.plan_beat();
         drop(state);
@@ -190,20 +191,25 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
             state.links.alone_was_told = false;
         }
         Said::Result { job, header, bytes } => {
-            let outcome = if header.status == Status::Failed {
-                Outcome::Failed(Box::new(reported::decode(&bytes)))
-            } else {
-                let report = Report::new(bytes, header.output_len);
-                Outcome::reported(header.status, report.ok_or(Parting::Unexpected("output"))?)
-            };
+            let report = Report::new(bytes, header.output_len, header.errors_len);
+            let report = report.ok_or(Parting::Unexpected("output"))?;
+            let outcome = Outcome::reported(header.status, report);
             let run_time = header.run_time;
             // A job that was cancelled meanwhile has ended already.
             if let Some(job) = state.scheduler.job_finished(id, job, run_time, now) {
+                let mut site = NOWHERE;
                 if let Some(node) = state.links.nodes.get_mut(&id) {
                     node.totals.add(run_time);
+                    site = node.site;
                 }
                 state.totals.add(run_time);
-                state.end_after(&job, outcome, run_time);
+                let ran = Ran {
+                    run_time,
+                    worker: header.worker,
+                    site,
+                    attempts: header.attempts,
+                };
+                state.end(&job, outcome, ran);
             }
         }
         Said::Recalled { job, recalled } => {

@@ -1,12 +1,13 @@
-//! What the engine tells Python later, in a thread of Python's own: announced ends
-//! of jobs. The engine never waits for it.
+//! Ends of jobs, for whoever waits for any of several, or has something to do when one ends.
+//! The engine never waits for it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
 
-/// A queue of job numbers whose end is announced.
+/// A queue of the numbers of jobs that have ended, as those who want to be told call them: see
+/// [`Job::tell`](super::Job::tell).
 #[derive(Debug, Default)]
 pub struct Notices {
     inner: Mutex<Inner>,
@@ -23,7 +24,7 @@ struct Inner {
 /// What waiting for a notice came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// This job has ended.
+    /// The job of this number has ended.
     JobEnded(u64),
     /// Nothing happened in time.
     Nothing,
@@ -66,7 +67,8 @@ impl Notices {
         self.changed.notify_all();
     }
 
-    pub(super) fn job_ended(&self, number: u64) {
+    /// A job has ended.
+    pub fn note(&self, number: u64) {
         self.inner.lock().ended.push_back(number);
         self.changed.notify_one();
     }

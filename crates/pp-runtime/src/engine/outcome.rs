@@ -26,13 +26,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What a worker reported.
+    /// What a worker, or a node's, reported.
     pub(super) fn reported(status: Status, report: Report) -> Self {
         match status {
             Status::Value => Self::Value(report),
-            Status::Raised | Status::Unloadable => Self::Raised(Box::new(report)),
-            // A failure has no such report; a worker that says so is not believed.
-            Status::Unserializable | Status::Failed => Self::Unserializable(Box::new(report)),
+            Status::Raised | Status::Unloadable | Status::Retriable => {
+                Self::Raised(Box::new(report))
+            }
+            Status::Unserializable => Self::Unserializable(Box::new(report)),
+            Status::Stopped => Self::Failed(Box::new(JobFailure::Cancelled)),
+            Status::Failed => Self::Failed(Box::new(super::reported::decode(report.body()))),
         }
     }
 
@@ -72,27 +75,46 @@ pub struct Report(Content);
 enum Content {
     /// The job printed nothing.
     Body(Blob),
-    Printed(Box<Printed>),
+    WithPrinted(Box<WithPrinted>),
 }
 
 #[derive(Debug)]
-struct Printed {
+struct WithPrinted {
     bytes: Blob,
     body_len: usize,
+    errors_len: usize,
+}
+
+/// What a job printed, in UTF-8 with surrogates passed through.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Printed<'a> {
+    /// On standard output, then on standard error.
+    pub(super) bytes: &'a [u8],
+    errors_len: usize,
+}
+
+impl Printed<'_> {
+    /// How many bytes all of it is, and what of it is for standard error.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        (self.bytes.len(), self.errors_len)
+    }
 }
 
 impl Report {
-    /// `bytes` is the body followed by `output_len` bytes of captured output.
-    /// `None` if there are not that many.
-    pub(super) fn new(bytes: Blob, output_len: u64) -> Option<Self> {
+    /// `bytes` is the body followed by `output_len` bytes of captured output, of which the last
+    /// `errors_len` are of standard error. `None` if there are not that many.
+    pub(super) fn new(bytes: Blob, output_len: u64, errors_len: u64) -> Option<Self> {
         if output_len == 0 {
             return Some(Self(Content::Body(bytes)));
         }
         let output_len = usize::try_from(output_len).ok()?;
+        let errors_len = usize::try_from(errors_len).ok()?;
         let body_len = bytes.len().checked_sub(output_len)?;
-        Some(Self(Content::Printed(Box::new(Printed {
+        output_len.checked_sub(errors_len)?;
+        Some(Self(Content::WithPrinted(Box::new(WithPrinted {
             bytes,
             body_len,
+            errors_len,
         }))))
     }
 
@@ -100,7 +122,7 @@ impl Report {
     pub fn body(&self) -> &[u8] {
         match &self.0 {
             Content::Body(bytes) => bytes,
-            Content::Printed(printed) => &printed.bytes[..printed.body_len],
+            Content::WithPrinted(printed) => &printed.bytes[..printed.body_len],
         }
     }
 
@@ -108,18 +130,32 @@ impl Report {
     pub fn message(&self) -> (Bytes, &[Part]) {
         let (blob, len) = match &self.0 {
             Content::Body(bytes) => (bytes, bytes.len()),
-            Content::Printed(printed) => (&printed.bytes, printed.body_len),
+            Content::WithPrinted(printed) => (&printed.bytes, printed.body_len),
         };
         let mut bytes = blob.clone().into_bytes();
         bytes.truncate(len);
         (bytes, blob.parts())
     }
 
-    /// What the job printed, in UTF-8 with surrogates passed through.
+    /// What the job printed on standard output, in UTF-8 with surrogates passed through.
     pub fn output(&self) -> &[u8] {
+        let Printed { bytes, errors_len } = self.printed();
+        &bytes[..bytes.len() - errors_len]
+    }
+
+    /// What it wrote to standard error, in the same form.
+    pub fn errors(&self) -> &[u8] {
+        let Printed { bytes, errors_len } = self.printed();
+        &bytes[bytes.len() - errors_len..]
+    }
+
+    pub(super) fn printed(&self) -> Printed<'_> {
         match &self.0 {
-            Content::Body(_) => &[],
-            Content::Printed(printed) => &printed.bytes[printed.body_len..],
+            Content::Body(_) => Printed::default(),
+            Content::WithPrinted(printed) => Printed {
+                bytes: &printed.bytes[printed.body_len..],
+                errors_len: printed.errors_len,
+            },
         }
     }
 }
@@ -176,15 +212,14 @@ mod tests {
 
     #[test]
     fn body_and_output_are_told_apart() {
-        let report = |output| Report::new(Blob::from(&b"bodyout"[..]), output);
-        let printed = report(3).unwrap();
-        assert_eq!(
-            (printed.body(), printed.output()),
-            (&b"body"[..], &b"out"[..])
-        );
-        let quiet = report(0).unwrap();
-        assert_eq!((quiet.body(), quiet.output()), (&b"bodyout"[..], &b""[..]));
-        assert!(report(8).is_none() && report(u64::MAX).is_none());
+        let report = |output, errors| Report::new(Blob::from(&b"bodyouter"[..]), output, errors);
+        let parts =
+            |report: &Report| [report.body(), report.output(), report.errors()].map(<[u8]>::to_vec);
+        let printed = report(5, 2).unwrap();
+        assert_eq!(parts(&printed), [&b"body"[..], b"out", b"er"]);
+        let quiet = report(0, 0).unwrap();
+        assert_eq!(parts(&quiet), [&b"bodyouter"[..], b"", b""]);
+        assert!(report(10, 0).is_none() && report(u64::MAX, 0).is_none() && report(3, 4).is_none());
     }
 
     #[test]

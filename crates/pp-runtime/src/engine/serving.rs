@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
-use super::job::{Job, Listener};
+use super::job::{Job, Origin};
 use super::node::Parting;
 use super::nodes::UPLINK;
 use super::pulse::Pulse;
@@ -54,7 +54,7 @@ impl Shared {
         while let Some(wish) = wishes.pop_front() {
             match wish {
                 Wish::Function { function, blob } => {
-                    let known = state.intern(blob);
+                    let known = state.intern(blob, "");
                     let mut ready = Vec::new();
                     uplink.learn(function, known, &mut ready);
                     for wish in ready.into_iter().rev() {
@@ -68,7 +68,10 @@ impl Shared {
                 } => {
                     let group = Arc::clone(&self.all);
                     group.job_submitted();
-                    let entry = Arc::new(Job::new(job, function, args, group, Listener::Uplink));
+                    let submitted = self.born.elapsed();
+                    let entry = Job::new(function, args, group, submitted, Origin::Uplink);
+                    entry.set_number(job);
+                    let entry = Arc::new(entry);
                     let (name, now) = (entry.function().id(), state.now());
                     if let Ok(id) = state.scheduler.submit(name, entry, now) {
                         uplink.service.accept(job, id);

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) spec: Arc<WorkerSpec>,
     pub(super) mark: ServerMark,
     pub(super) all: Arc<Group>,
+    /// Times of jobs count from then on.
+    pub(super) born: Instant,
     pub(super) inbox: Inbox,
     pub(super) notices: Arc<Notices>,
     pub(super) pool: Arc<Pool>,
@@ -60,7 +62,7 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     pub(super) fn new(config: EngineConfig, poll: &Poll) -> io::Result<Arc<Self>> {
-        let notices = Arc::new(Notices::default());
+        let born = Instant::now();
         let poller = Poller {
             registry: Arc::new(poll.registry().try_clone()?),
             waker: Arc::new(Waker::new(poll.registry(), WAKE)?),
@@ -72,12 +74,13 @@ impl Shared {
             mark: ServerMark::new(),
             all: Arc::new(Group::default()),
             inbox: Inbox::default(),
-            notices: Arc::clone(&notices),
+            notices: Arc::default(),
             pool: Arc::clone(&segments),
             objects: Objects::default(),
             watch: OnceLock::new(),
             worker_gone: Condvar::new(),
-            state: Mutex::new(State::new(config, notices, Arc::clone(&segments))),
+            state: Mutex::new(State::new(config, born, Arc::clone(&segments))),
+            born,
         });
         let waker = Arc::downgrade(&shared);
         segments.set_wake(move || {

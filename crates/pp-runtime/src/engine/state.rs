@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pp_core::{ExecutorId, JobId, Scheduler, Time};
+use pp_core::{Charges, ExecutorId, JobId, Scheduler, Time};
 
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
-use super::job::{Job, Listener, Waiters};
+use super::job::{Job, Origin, Waiters};
 use super::links::Links;
-use super::notices::Notices;
 use super::outcome::{JobFailure, Outcome};
+use super::record::{HERE, NOWHERE, Ran, Record};
 use super::worker::Worker;
 use crate::channel::Received;
 use crate::net::Link;
@@ -78,7 +78,6 @@ pub(super) struct State {
     pub(super) start_failure: String,
     /// Links to be flushed when the lock is let go.
     pub(super) unflushed: Vec<Arc<Link>>,
-    pub(super) notices: Arc<Notices>,
     /// The shared memory for big data.
     pub(super) pool: Arc<Pool>,
     /// When the I/O thread will wake by itself; `None`: only when woken.
@@ -108,7 +107,7 @@ fn far_away() -> Exit {
 }
 
 impl State {
-    pub(super) fn new(config: EngineConfig, notices: Arc<Notices>, pool: Arc<Pool>) -> Self {
+    pub(super) fn new(config: EngineConfig, born: Instant, pool: Arc<Pool>) -> Self {
         let core = pp_core::Config {
             max_worker_deaths: config.max_worker_deaths,
             max_node_losses: config.max_node_losses,
@@ -131,7 +130,6 @@ impl State {
             last_exit: None,
             start_failure: String::new(),
             unflushed: Vec::new(),
-            notices,
             pool,
             io_sleeps_until: None,
             io: IoThread::Awake,
@@ -139,7 +137,7 @@ impl State {
             bulk_until: None,
             woken: Vec::new(),
             arrivals: Vec::new(),
-            born: Instant::now(),
+            born,
         }
     }
 
@@ -158,18 +156,22 @@ impl State {
         self.born + Duration::from_nanos(time.as_nanos())
     }
 
-    /// Queues a job. Its effects are still to be applied.
+    /// Queues a job of this process. Its effects are still to be applied.
     pub(super) fn submit(&mut self, job: Arc<Job>, now: Time) {
         let function = job.function().id();
-        if let Err(refused) = self.scheduler.submit(function, job, now) {
-            let failure = Box::new(JobFailure::ServerDestroyed);
-            self.end(&refused.data, Outcome::Failed(failure));
+        let number = job.number();
+        match self.scheduler.submit(function, job, now) {
+            Ok(id) => debug_assert_eq!(id.as_u64(), number, "jobs are named by their numbers"),
+            Err(refused) => {
+                let failure = Box::new(JobFailure::ServerDestroyed);
+                self.end(&refused.data, Outcome::Failed(failure), Ran::NOT);
+            }
         }
     }
 
     /// Stores a function and lets workers forget those that make room for it.
-    pub(super) fn intern(&mut self, blob: Bytes) -> Arc<Function> {
-        let (function, evicted) = self.functions.intern(blob);
+    pub(super) fn intern(&mut self, blob: Bytes, name: &str) -> Arc<Function> {
+        let (function, evicted) = self.functions.intern(blob, name);
         for id in evicted {
             self.scheduler.forget_function(id);
         }
@@ -177,19 +179,12 @@ impl State {
     }
 
     /// Ends a job for its submitter.
-    pub(super) fn end(&mut self, job: &Arc<Job>, outcome: Outcome) {
-        self.end_after(job, outcome, Duration::ZERO);
-    }
-
-    /// Ends a job that has run for `run_time`.
-    pub(super) fn end_after(&mut self, job: &Arc<Job>, outcome: Outcome, run_time: Duration) {
-        if job.listener() == Listener::Uplink {
-            self.report_end(job, &outcome, run_time);
+    pub(super) fn end(&mut self, job: &Arc<Job>, outcome: Outcome, ran: Ran) {
+        if job.origin() == Origin::Uplink {
+            self.report_end(job, &outcome, ran);
         }
-        self.woken.extend(job.end(outcome));
-        if job.listener() == Listener::Notices {
-            self.notices.job_ended(job.number());
-        }
+        let record = Record::new(self.born.elapsed(), ran);
+        self.woken.extend(job.end(outcome, record));
     }
 
     /// A job's failure, from how the scheduler ended it.
@@ -211,6 +206,20 @@ impl State {
             pp_core::Ending::StartFailed { .. } => self.no_worker(),
             pp_core::Ending::Cancelled => JobFailure::Cancelled,
             pp_core::Ending::Destroyed => JobFailure::ServerDestroyed,
+        }
+    }
+
+    /// How a job ran that has failed, as far as is known.
+    pub(super) fn ran_before(failure: &JobFailure, charges: Charges) -> Ran {
+        let worker = match failure {
+            JobFailure::WorkerDied { last, .. } => last.pid,
+            _ => 0,
+        };
+        Ran {
+            worker,
+            site: if worker > 0 { HERE } else { NOWHERE },
+            attempts: charges.deaths + charges.losses,
+            ..Ran::NOT
         }
     }
 

@@ -201,6 +201,7 @@ impl Uplink {
             ToExecutor::Recall { job } => self.call_off(job, Wish::Recall(job), wishes)?,
             ToExecutor::Cancel { job } => self.call_off(job, Wish::Cancel(job), wishes)?,
             ToExecutor::Ping { nonce } => self.pong(nonce).map_err(protocol)?,
+            ToExecutor::Terms { .. } => {}
             ToExecutor::Shutdown => wishes.push(Wish::Shutdown),
             ToExecutor::Hello { .. }
             | ToExecutor::Configure { .. }

@@ -62,6 +62,17 @@ impl Process {
         }
     }
 
+    /// Lets the process look whether the job that it runs is to end.
+    pub(crate) fn interrupt(&self) {
+        let child = self.child.lock();
+        if child.is_some()
+            && let Some(pid) = self.raw_pid()
+        {
+            // What does not listen ignores this one.
+            let _ = kill_process(pid, Signal::URG);
+        }
+    }
+
     /// Whether the process has ended; it may not be reaped yet.
     pub(super) fn has_ended(&self) -> bool {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;

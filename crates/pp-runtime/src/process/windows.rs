@@ -59,6 +59,10 @@ impl Process {
         let _ = self.child.lock().start_kill();
     }
 
+    /// There are no signals here: a job that is to end does so with its worker.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn interrupt(&self) {}
+
     /// Whether the process has ended.
     pub(super) fn has_ended(&self) -> bool {
         !matches!(self.child.lock().try_wait(), Ok(None))

@@ -3,7 +3,8 @@
 //! Each job sent to a worker has a ticket, counted up per worker, and the word
 //! in slot `ticket % CLAIM_SLOTS`. The client sets the word to *queued* before it
 //! sends the job. Then exactly one of two swaps succeeds: the worker's to
-//! *taken*, as it starts the job, or the client's to *recalled*.
+//! *taken*, as it starts the job, or the client's to *recalled*. A job that was taken and is
+//! to end is set to *interrupted*, which the worker looks at when it is told that there is one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use super::segment::Segment;
 const QUEUED: u64 = 1;
 const TAKEN: u64 = 2;
 const RECALLED: u64 = 3;
+const INTERRUPTED: u64 = 4;
 
 /// The claim words of one segment.
 #[derive(Debug)]
@@ -34,23 +36,35 @@ impl Claims {
 
     /// The worker takes the job; false if it was recalled.
     pub(crate) fn take(&self, ticket: u64) -> bool {
-        self.swap(ticket, TAKEN)
+        self.swap(ticket, QUEUED, TAKEN)
     }
 
     /// The client takes the job back; false if the worker has started it.
     pub(crate) fn recall(&self, ticket: u64) -> bool {
-        self.swap(ticket, RECALLED)
+        self.swap(ticket, QUEUED, RECALLED)
+    }
+
+    /// The client wants a job to end that the worker has started; false if it has not, or was
+    /// told already.
+    pub(crate) fn interrupt(&self, ticket: u64) -> bool {
+        self.swap(ticket, TAKEN, INTERRUPTED)
     }
 
     /// Whether the worker has started the job.
     pub(crate) fn is_taken(&self, ticket: u64) -> bool {
-        self.word(ticket).load(Ordering::Acquire) == stamp(ticket, TAKEN)
+        let word = self.word(ticket).load(Ordering::Acquire);
+        word == stamp(ticket, TAKEN) || word == stamp(ticket, INTERRUPTED)
     }
 
-    fn swap(&self, ticket: u64, to: u64) -> bool {
+    /// Whether a job that was started is to end.
+    pub(crate) fn is_interrupted(&self, ticket: u64) -> bool {
+        self.word(ticket).load(Ordering::Acquire) == stamp(ticket, INTERRUPTED)
+    }
+
+    fn swap(&self, ticket: u64, from: u64, to: u64) -> bool {
         self.word(ticket)
             .compare_exchange(
-                stamp(ticket, QUEUED),
+                stamp(ticket, from),
                 stamp(ticket, to),
                 Ordering::AcqRel,
                 Ordering::Acquire,
@@ -66,7 +80,7 @@ impl Claims {
 
 /// A word names its ticket, so that an old claim never fits a new job.
 fn stamp(ticket: u64, state: u64) -> u64 {
-    (ticket << 2) | state
+    (ticket << 3) | state
 }
 
 #[cfg(all(test, unix))]

@@ -1,5 +1,6 @@
 //! The worker's side: a session with the client that spawned this process.
 
+mod current;
 mod watchdog;
 
 use std::io;
@@ -12,6 +13,7 @@ use crate::channel::{LineError, WorkerChannel, join};
 use crate::lookout::Lookout;
 use crate::segments::{Parcel, Span};
 use crate::shm::Lineage;
+pub use current::Current;
 
 /// How many jobs a worker holds at the most. Below the number of claim words, far
 /// above what is ever sent ahead.
@@ -55,6 +57,11 @@ impl Session {
         })
     }
 
+    /// The job that runs, for whoever is told that it is to end.
+    pub fn current(&self) -> Current {
+        self.channel.current()
+    }
+
     /// Says that this worker is set up.
     pub fn ready(&mut self) -> Result<(), SessionError> {
         Ok(self.channel.ready(CREDIT)?)
@@ -95,7 +102,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a job's result, and what the job printed. Whether it is all written; if
+    /// Sends a job's result, and what the job printed on standard output and error. Whether it is all written; if
     /// not, [`Self::wait_for_room`].
     pub fn answer(
         &mut self,
@@ -103,11 +110,11 @@ impl Session {
         status: Status,
         run_time: Duration,
         body: &[u8],
-        output: &[u8],
+        printed: (&[u8], &[u8]),
     ) -> Result<bool, SessionError> {
         self.channel.release()?;
         let run_ns = u64::try_from(run_time.as_nanos()).unwrap_or(u64::MAX);
-        Ok(self.channel.answer(job, status, run_ns, body, output)?)
+        Ok(self.channel.answer(job, status, run_ns, body, printed)?)
     }
 
     /// From now on, jobs get private copies of segments where the system can make them

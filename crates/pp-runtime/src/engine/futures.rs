@@ -1,0 +1,166 @@
+//! What can be asked of a job while it is on its way, and afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pp_core::{ExecutorId, JobId, JobState};
+
+use super::job::Job;
+use super::record::HERE;
+use super::state::State;
+use super::{Engine, EngineError};
+
+/// Where a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// It has not begun.
+    Queued,
+    /// It runs, as far as is known.
+    Running(Place),
+    /// It has ended.
+    Ended(Past),
+}
+
+/// Who runs a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The name of the node; "local" is this machine.
+    pub node: Arc<str>,
+    /// The process, if it is known.
+    pub worker: Option<u32>,
+}
+
+/// How a job ran that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// Who ran it last; none if it never ran, or nobody knows.
+    pub place: Option<Place>,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// How long ago it ended.
+    pub age: Duration,
+    /// How long it ran, the last time.
+    pub run_time: Duration,
+}
+
+impl Engine {
+    /// Ends a job wherever it is: see [`Scheduler::cancel`](pp_core::Scheduler::cancel).
+    /// False if it has ended.
+    ///
+    /// # Errors
+    /// This is a forked child.
+    pub fn cancel(&self, job: &Job) -> Result<bool, EngineError> {
+        self.check_process()?;
+        if job.outcome().is_some() {
+            return Ok(false);
+        }
+        let mut state = self.shared.lock();
+        // The scheduler may not even have been told of it.
+        self.shared.unpack(&mut state);
+        let now = state.now();
+        let is_live = state.scheduler.cancel(id_of(job), now);
+        self.shared.settle(&mut state);
+        Ok(is_live)
+    }
+
+    /// Ends all jobs of a group, wherever they are; how many there were.
+    ///
+    /// # Errors
+    /// This is a forked child.
+    pub fn cancel_group(&self, group: &Arc<super::Group>) -> Result<usize, EngineError> {
+        self.check_process()?;
+        let mut state = self.shared.lock();
+        self.shared.unpack(&mut state);
+        let now = state.now();
+        let is_all = Arc::ptr_eq(group, &self.shared.all);
+        let is_meant = |job: &Arc<Job>| is_all || Arc::ptr_eq(job.group(), group);
+        let count = state.scheduler.cancel_all(is_meant, now);
+        self.shared.settle(&mut state);
+        Ok(count)
+    }
+
+    /// Where a job is.
+    ///
+    /// # Errors
+    /// This is a forked child, where only ends are known.
+    pub fn stage(&self, job: &Job) -> Result<Stage, EngineError> {
+        if let Some(past) = self.past(job) {
+            return Ok(Stage::Ended(past));
+        }
+        self.check_process()?;
+        let mut state = self.shared.lock();
+        // It may have begun, or ended, without anybody having looked.
+        self.shared.take_in_all(&mut state);
+        if job.outcome().is_some() {
+            drop(state);
+            let past = self.past(job);
+            return Ok(past.map_or(Stage::Queued, Stage::Ended));
+        }
+        Ok(match state.runner_of(id_of(job)) {
+            Some(place) => Stage::Running(place),
+            None => Stage::Queued,
+        })
+    }
+
+    /// How long ago a job was submitted.
+    pub fn age(&self, job: &Job) -> Duration {
+        self.shared.born.elapsed().saturating_sub(job.submitted())
+    }
+
+    fn past(&self, job: &Job) -> Option<Past> {
+        let record = job.record()?;
+        let ran = record.ran();
+        let node = if ran.site == HERE {
+            Some("local".into())
+        } else {
+            self.shared.lock().links.sites.name(ran.site).cloned()
+        };
+        let worker = (ran.worker > 0).then_some(ran.worker);
+        Some(Past {
+            place: node.map(|node| Place { node, worker }),
+            attempts: ran.attempts,
+            age: self.shared.born.elapsed().saturating_sub(record.ended()),
+            run_time: ran.run_time,
+        })
+    }
+}
+
+/// What the scheduler calls a job of this process: its number.
+fn id_of(job: &Job) -> JobId {
+    JobId::from_u64(job.number())
+}
+
+impl State {
+    /// Who runs a live job, if it has begun as far as is known.
+    fn runner_of(&self, job: JobId) -> Option<Place> {
+        let executor = match self.scheduler.job(job)?.state {
+            JobState::Queued => return None,
+            JobState::Sent { executor }
+            | JobState::Recalling { executor }
+            | JobState::Cancelling { executor } => executor,
+        };
+        match self.workers.get(&executor) {
+            Some(_) => self.worker_that_runs(executor, job),
+            None => self.node_that_runs(executor, job),
+        }
+    }
+
+    fn worker_that_runs(&self, executor: ExecutorId, job: JobId) -> Option<Place> {
+        let line = self.workers.get(&executor)?.line.as_ref()?;
+        let has_begun = line.channel.started().any(|started| started == job);
+        has_begun.then(|| Place {
+            node: "local".into(),
+            worker: line.process.pid().into(),
+        })
+    }
+
+    /// A node does not say what it has begun: the first that it got, as many as it runs at a
+    /// time, are taken to run.
+    fn node_that_runs(&self, executor: ExecutorId, job: JobId) -> Option<Place> {
+        let node = self.links.nodes.get(&executor)?;
+        self.scheduler.is_taken_to_run(job).then(|| Place {
+            node: Arc::clone(&node.name),
+            worker: None,
+        })
+    }
+}

@@ -1,0 +1,1 @@
+"""Jobs as futures: waiting for several, awaiting one, showing one."""
