@@ -10,12 +10,15 @@ the job waits for its result. What a job raises, `job()` raises.
 """
 
 from pp._core import Job, Ref
+from pp._decorator import JobFunction, job
 from pp._errors import (
     AuthenticationError,
+    DependencyFailed,
     DestroyedServerError,
     JobCancelled,
     JobError,
     JobInterrupted,
+    JobTimeout,
     NodeLost,
     PPError,
     SerializationError,
@@ -41,11 +44,14 @@ __all__ = [
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "AuthenticationError",
+    "DependencyFailed",
     "DestroyedServerError",
     "Job",
     "JobCancelled",
     "JobError",
+    "JobFunction",
     "JobInterrupted",
+    "JobTimeout",
     "NodeLost",
     "PPError",
     "Ref",
@@ -57,6 +63,7 @@ __all__ = [
     "WorkerDied",
     "WorkerStartError",
     "as_completed",
+    "job",
     "version",
     "wait",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pp._errors import DestroyedServerError, JobCancelled
 
 if TYPE_CHECKING:
-    from pp._core import Engine, Function, Group, Job
+    from pp._core import Engine, Function, Group, Job, Terms
 
 _logger = logging.getLogger("pp")
 
@@ -160,11 +160,16 @@ class CallbackRunner:
         return self._engine.destroyed
 
     def submit(
-        self, function: Function, args: tuple[Any, ...], group: Group, callback: Callback
+        self,
+        function: Function,
+        args: tuple[Any, ...],
+        group: Group,
+        terms: Terms | None,
+        callback: Callback,
     ) -> Job[Any]:
         """Submits a job whose callback this runner is to run."""
         # Not under the lock: it pickles, and so may run any code.
-        job: Job[Any] = self._engine.submit(function, args, group)
+        job: Job[Any] = self._engine.submit(function, args, group, terms)
         with self._lock:
             self._jobs[job.tid] = _Entry(job, callback)
             self._begin()

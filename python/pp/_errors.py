@@ -46,6 +46,42 @@ class JobCancelled(JobError, CancelledError):  # noqa: N818 - the name says what
     """
 
 
+class JobTimeout(JobError, TimeoutError):  # noqa: N818 - the name says what happened
+    """The job ran for longer than its `timeout=`, and was ended.
+
+    It is a `TimeoutError` as well.
+
+    Args:
+        *args: the text of the error, as for any exception.
+        limit: how many seconds it was allowed to run at a time.
+
+    The keywords become attributes.
+    """
+
+    def __init__(self, *args: object, limit: float = 0.0) -> None:
+        super().__init__(*args)
+        self.limit = limit
+
+
+class DependencyFailed(JobError):  # noqa: N818 - the name says what happened
+    """The job was not run, because one that it depends on, directly or not, has failed.
+
+    `__cause__` is what that one raised.
+
+    Args:
+        *args: the text of the error, as for any exception.
+        number: the number (`tid`) of the job that failed first.
+        name: what it is called.
+
+    The keywords become attributes.
+    """
+
+    def __init__(self, *args: object, number: int = 0, name: str = "") -> None:
+        super().__init__(*args)
+        self.number = number
+        self.name = name
+
+
 class JobInterrupted(KeyboardInterrupt):
     """Raised within a job, at its worker, when it is cancelled while it runs.
 

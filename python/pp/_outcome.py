@@ -6,12 +6,22 @@ import pickle
 import sys
 import traceback
 
-from pp._errors import JobError, NodeLost, WorkerDied, WorkerStartError
+from pp._errors import (
+    DependencyFailed,
+    JobCancelled,
+    JobError,
+    JobTimeout,
+    NodeLost,
+    WorkerDied,
+    WorkerStartError,
+)
 from pp._logging import logger
 from pp._serialize.failures import restore, unreadable_result
 from pp._serialize.values import loads
 
 __all__ = [
+    "dependency_cancelled",
+    "dependency_failed",
     "no_worker",
     "node_lost",
     "print_failure",
@@ -20,6 +30,7 @@ __all__ = [
     "raw_result",
     "raw_result_of",
     "restore",
+    "timed_out",
     "unreadable_result",
     "worker_died",
 ]
@@ -114,6 +125,30 @@ def no_worker(
         stderr=stderr,
         deaths=0,
         hint=_hint(signal, killed_because, oom_suspected),
+    )
+
+
+def timed_out(*, limit: float) -> JobError:
+    """The error of a job that ran for longer than it may."""
+    return JobTimeout(f"the job ran for longer than {limit:g} s", limit=limit)
+
+
+def dependency_failed(*, number: int, name: str, cause: BaseException) -> JobError:
+    """The error of a job that needs the result of one that failed."""
+    error = DependencyFailed(
+        f"the job was not run, because job {number} ({name}), on which it depends, failed with "
+        f"{type(cause).__name__}: {cause}",
+        number=number,
+        name=name,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def dependency_cancelled(*, number: int, name: str) -> JobError:
+    """The error of a job that needs the result of one that was cancelled."""
+    return JobCancelled(
+        f"the job was cancelled, because job {number} ({name}), on which it depends, was cancelled"
     )
 
 

@@ -11,21 +11,24 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from pp import _arguments, _logging, _outcome, _processes
+from pp import _arguments, _asked, _logging, _outcome, _processes
 from pp._arguments import Certificates
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter
 from pp._errors import DestroyedServerError, PPError
-from pp._map.face import MapsItems
-from pp._serialize.functions import FunctionPacker, PackedFunction
+from pp._map.aface import MapsItemsAsync
+from pp._serialize.form import reformed
+from pp._serialize.functions import FunctionPacker, PackedFunction, name_of
 from pp._serialize.values import dumps_args
 from pp._version import version
 
 if TYPE_CHECKING:
+    from pp._decorator import JobFunction
     from pp._serialize.shipping import Shipper
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _logger = logging.getLogger("pp")
@@ -66,7 +69,7 @@ class Statistics:
         return f"Statistics(ncpus={self.ncpus}, time={self.time}, njobs={self.njobs})"
 
 
-class Server(Submitter, MapsItems):
+class Server(Submitter, MapsItemsAsync):
     """Runs jobs in worker processes.
 
     Args:
@@ -210,8 +213,9 @@ class Server(Submitter, MapsItems):
         callbackargs: Iterable[Any],
         group: Hashable,
         globals: dict[str, Any] | None,
+        given: dict[str, Any],
     ) -> Job[T]:
-        """What `submit` does with what it does not know from before."""
+        """What `submit` does with what it does not know from before, or not always does."""
         if not callable(func):
             raise TypeError(f"func must be callable, not {type(func).__name__!r}: {func!r:.100}")
         args = args if type(args) is tuple else _arguments.as_tuple("args", args)
@@ -226,16 +230,53 @@ class Server(Submitter, MapsItems):
             _arguments.as_tuple("depfuncs", depfuncs),
             _arguments.as_tuple("modules", modules),
         )
+        asked = _asked.asked(given)
         packed = self._packer.pack(func, depfuncs, modules, globals, self._proto)
-        function: Function = packed.handle or self._register(packed, func)
+        function: Function
+        if asked.kwargs:
+            function = self._register_form(packed, func, keywords=True)
+            args = (args, asked.kwargs)
+        else:
+            function = packed.handle or self._register(packed, func)
         members = self._groups.get(group) or self._make_group(group)
         if callback is None:
-            self._remember(func, depfuncs, modules, packed)
-            return self._engine.submit(function, args, members)
-        on_end = Callback(
-            callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
-        )
-        return self._callbacks.submit(function, args, members, on_end)
+            if not given:
+                self._remember(func, depfuncs, modules, packed)
+            job = self._engine.submit(function, args, members, asked.terms)
+        else:
+            on_end = Callback(
+                callback, callbackargs, self._callbacks, on_failed_jobs=self._print_errors
+            )
+            job = self._callbacks.submit(function, args, members, asked.terms, on_end)
+        if asked.name is not None:
+            job._set_name(asked.name)
+        return job
+
+    @overload
+    def job(self, func: Callable[P, T], /) -> JobFunction[P, T]: ...
+
+    @overload
+    def job(
+        self, func: None = None, /, **options: Any
+    ) -> Callable[[Callable[P, T]], JobFunction[P, T]]: ...
+
+    def job(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Makes a function one that this server runs by `func.submit(...)`, and that is
+        called as before.
+
+        As a decorator, with or without arguments; see `pp.job`:
+
+            @server.job
+            def area(radius): ...
+
+            @server.job(timeout=60)
+            def area(radius): ...
+        """
+        from pp._decorator import job  # noqa: PLC0415 - most programs need it not
+
+        if func is None:
+            return job(server=self, **options)
+        return job(server=self, **options)(func)
 
     def put(self, obj: T) -> Ref[T]:
         """Keeps `obj`, as it is now, for any number of jobs.
@@ -368,8 +409,18 @@ class Server(Submitter, MapsItems):
         )
 
     def _register(self, packed: PackedFunction, func: Callable[..., Any]) -> Function:
-        name = getattr(func, "__qualname__", None) or type(func).__qualname__
-        function = packed.handle = self._engine.function(packed.blob, str(name))
+        function = packed.handle = self._engine.function(packed.blob, name_of(func))
+        return function
+
+    def _register_form(
+        self, packed: PackedFunction, func: Callable[..., Any], **changes: Any
+    ) -> Function:
+        """What was packed, to be called in another way."""
+        key = tuple(changes.items())
+        function: Function | None = packed.forms.get(key)
+        if function is None:
+            blob = reformed(packed.blob, **changes)
+            function = packed.forms[key] = self._engine.function(blob, name_of(func))
         return function
 
     def _remember(

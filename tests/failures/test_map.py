@@ -185,10 +185,12 @@ def test_interrupts_at_any_moment(client_of: Callable[..., Client], token: str, 
             timer = threading.Timer(
                 rng.random() * 0.03, os.kill, (os.getpid(), signal.SIGINT)
             )
-            timer.start()
             was_lost = False
             for attempt in range(3):
                 try:
+                    if attempt == 0:
+                        # It may strike in here, too, on a busy machine.
+                        timer.start()
                     for result in results:
                         found.append(result)
                     timer.join()

@@ -3,14 +3,15 @@
 use crate::effect::{Effect, Ending};
 use crate::executor::ExecutorState;
 use crate::held::HeldState;
-use crate::job::QUEUED;
+use crate::job::{QUEUED, WAITING};
 use crate::time::Time;
 use crate::{JobId, Scheduler};
 
 impl<J> Scheduler<J> {
     /// Ends a job as [`Ending::Cancelled`], wherever it is.
     ///
-    /// A queued job ends at once. One that a worker has is asked back; if it has been
+    /// A job that is queued or waits ends at once, and what depends on a job ends with it, as
+    /// [`Ending::DependencyCancelled`]. One that a worker has is asked back; if it has been
     /// started, it is [asked to end](Effect::Interrupt), and if it has not ended after
     /// [`Config::cancel_grace`](crate::Config::cancel_grace), the worker is killed and
     /// replaced, at no other job's charge. A node is told to end it. False if the job is not
@@ -70,6 +71,10 @@ impl<J> Scheduler<J> {
         let Some(slot) = self.jobs.get(job).map(|entry| entry.executor) else {
             return false;
         };
+        if slot == WAITING {
+            self.end(job, Ending::Cancelled);
+            return true;
+        }
         if slot == QUEUED {
             self.end(job, Ending::Cancelled);
             if !self.suspects.remove(job) {
@@ -96,9 +101,6 @@ impl<J> Scheduler<J> {
         let Some(state) = executor.held.get(place).map(|held| held.state) else {
             return;
         };
-        if state == HeldState::Interrupted {
-            return;
-        }
         let runs = matches!(state, HeldState::Started | HeldState::Withdrawn);
         if manner == HeldState::Withdrawing && (runs || state == HeldState::Cancelling) {
             if runs {
@@ -106,19 +108,27 @@ impl<J> Scheduler<J> {
             }
             return;
         }
-        let may_return = matches!(state, HeldState::Sent | HeldState::Recalling)
-            && executor.state != ExecutorState::Killing;
-        if manner == HeldState::Returning && !may_return {
-            return;
-        }
-        let is_node = executor.is_node();
-        if executor.state == ExecutorState::Killing {
+        if executor.state == ExecutorState::Killing && manner != HeldState::Returning {
             executor.held.remove(place);
             self.end(job, Ending::Cancelled);
             return;
         }
+        if state.is_asked_to_end() {
+            if manner != HeldState::Returning {
+                executor.held.mark(place, HeldState::Interrupted);
+            }
+            return;
+        }
+        let may_return = matches!(
+            state,
+            HeldState::Sent | HeldState::Recalling | HeldState::Expiring
+        ) && executor.state != ExecutorState::Killing;
+        if manner == HeldState::Returning && !may_return {
+            return;
+        }
+        let is_node = executor.is_node();
         if runs && !is_node {
-            self.interrupt(slot, place);
+            self.interrupt(slot, place, HeldState::Interrupted);
             return;
         }
         executor.held.mark(place, manner);

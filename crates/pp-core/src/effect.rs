@@ -1,6 +1,7 @@
 //! What the scheduler wants done, and how jobs end.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::{ExecutorId, FunctionId, JobId};
 
@@ -79,8 +80,9 @@ pub enum Effect<J> {
         /// What to forget.
         function: FunctionId,
     },
-    /// The job has ended, and not by
-    /// [`job_finished`](crate::Scheduler::job_finished).
+    /// The job has ended, and nobody was told so by
+    /// [`job_finished`](crate::Scheduler::job_finished) or
+    /// [`job_failed`](crate::Scheduler::job_failed).
     End {
         /// Which job; its name means nothing from now on.
         job: JobId,
@@ -156,8 +158,35 @@ pub enum Ending {
     GivenUp,
     /// [`Scheduler::cancel`](crate::Scheduler::cancel) ended it.
     Cancelled,
+    /// It ran for longer than it [may](crate::Terms::time_limit).
+    TimedOut {
+        /// How long it may run.
+        limit: Duration,
+    },
+    /// It was to begin [after](crate::Terms::after) a job that has failed, or after one that
+    /// ended because of that.
+    DependencyFailed {
+        /// The job that failed first.
+        root: JobId,
+    },
+    /// The same where the first was cancelled.
+    DependencyCancelled {
+        /// The job that was cancelled.
+        root: JobId,
+    },
     /// [`Scheduler::destroy`](crate::Scheduler::destroy) ended it.
     Destroyed,
+}
+
+impl Ending {
+    /// How those jobs end that depend on a job which ends like this.
+    pub(crate) fn of_dependants(self, job: JobId) -> Self {
+        match self {
+            Self::DependencyFailed { .. } | Self::DependencyCancelled { .. } => self,
+            Self::Cancelled => Self::DependencyCancelled { root: job },
+            _ => Self::DependencyFailed { root: job },
+        }
+    }
 }
 
 /// A job was submitted after [`Scheduler::destroy`](crate::Scheduler::destroy).

@@ -21,12 +21,16 @@ pub(crate) enum HeldState {
     Withdrawing,
     /// Asked back, to be cancelled if it has not begun; else nothing was asked.
     Returning,
+    /// Asked back, to run elsewhere; if it has begun, its time is over.
+    Expiring,
     /// Known to run, because it could not be taken back.
     Started,
     /// Known to run, and not to be run again.
     Withdrawn,
-    /// Known to run, and asked to end.
+    /// Known to run, and asked to end, to be cancelled.
     Interrupted,
+    /// Known to run, and asked to end because its time is over.
+    Expired,
 }
 
 impl HeldState {
@@ -34,7 +38,24 @@ impl HeldState {
     pub(crate) fn is_asked_back(self) -> bool {
         matches!(
             self,
-            Self::Recalling | Self::Cancelling | Self::Withdrawing | Self::Returning
+            Self::Recalling
+                | Self::Cancelling
+                | Self::Withdrawing
+                | Self::Returning
+                | Self::Expiring
+        )
+    }
+
+    /// Whether it is known to run and asked to end.
+    pub(crate) fn is_asked_to_end(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Expired)
+    }
+
+    /// Whether nobody wants it to run any more.
+    pub(crate) fn is_called_off(self) -> bool {
+        matches!(
+            self,
+            Self::Cancelling | Self::Withdrawing | Self::Withdrawn | Self::Interrupted
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::effect::{Effect, Ending};
+use crate::effect::Effect;
 use crate::held::HeldState;
 use crate::time::Time;
 use crate::{ExecutorId, JobId, Scheduler};
@@ -23,9 +23,9 @@ impl Interrupts {
 }
 
 impl<J> Scheduler<J> {
-    /// Asks the job at a place, which runs on the worker in this slot, to end; without
-    /// patience the worker is killed at once.
-    pub(crate) fn interrupt(&mut self, slot: u32, place: u32) {
+    /// Asks the job at a place, which runs on the worker in this slot, to end, and marks it;
+    /// without patience the worker is killed at once.
+    pub(crate) fn interrupt(&mut self, slot: u32, place: u32, mark: HeldState) {
         let grace = self.config.cancel_grace;
         let Some(executor) = self.executors.get_mut(slot) else {
             return;
@@ -33,13 +33,11 @@ impl<J> Scheduler<J> {
         let Some(job) = executor.held.get(place).map(|held| held.job) else {
             return;
         };
+        executor.held.mark(place, mark);
         if grace.is_zero() {
-            executor.held.remove(place);
-            self.end(job, Ending::Cancelled);
             self.kill(slot);
             return;
         }
-        executor.held.mark(place, HeldState::Interrupted);
         let executor = executor.id;
         let until = self.now.saturating_add(grace);
         self.interrupts.0.push_back((until, executor, job));
@@ -55,11 +53,10 @@ impl<J> Scheduler<J> {
             let slot = self.executors.slot(executor);
             let place = slot.and_then(|slot| Some((slot, self.place_at(slot, job)?)));
             if let Some((slot, place)) = place
-                && let Some(holder) = self.executors.get_mut(slot)
-                && holder.held.get(place).map(|held| held.state) == Some(HeldState::Interrupted)
+                && let Some(holder) = self.executors.get(slot)
+                && let Some(held) = holder.held.get(place)
+                && held.state.is_asked_to_end()
             {
-                holder.held.remove(place);
-                self.end(job, Ending::Cancelled);
                 self.kill(slot);
             }
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::executor::{Executor, ExecutorState};
 use crate::held::HeldState;
 use crate::ids::IdMap;
-use crate::job::QUEUED;
+use crate::job::{QUEUED, WAITING};
 use crate::{JobId, Scheduler};
 
 /// The scheduler contradicts itself: a bug in it.
@@ -29,6 +30,9 @@ impl<J> Scheduler<J> {
         check("the executor table is sound", self.executors.fault())?;
         check("each job is in one place", self.misplaced_job())?;
         check("suspects are kept apart", self.suspects.fault())?;
+        let is_live = |job| self.jobs.contains(job);
+        check("dependencies are sound", self.dependencies.fault(is_live))?;
+        check("time limits are kept", self.wrong_time_limit())?;
         check("functions count their jobs", self.miscounted_function())?;
         check("recalls are counted", self.miscounted_recalls())?;
         check("nobody idles in vain", self.idle_in_vain())?;
@@ -52,6 +56,12 @@ impl<J> Scheduler<J> {
                 return Some(format!("{job} is queued and with an executor"));
             }
         }
+        for job in self.dependencies.names() {
+            placed += 1;
+            if self.jobs.get(job).map(|entry| entry.executor) != Some(WAITING) {
+                return Some(format!("{job} waits and is elsewhere"));
+            }
+        }
         for (slot, executor) in self.executors.iter() {
             placed += executor.held.len();
             for (place, held) in executor.held.places() {
@@ -62,6 +72,18 @@ impl<J> Scheduler<J> {
         }
         let live = self.jobs.len();
         (placed != live).then(|| format!("{live} jobs are live, {placed} have a place"))
+    }
+
+    fn wrong_time_limit(&self) -> Option<String> {
+        self.time_limits.fault(|job| {
+            let slot = self.jobs.get(job)?.executor;
+            let holder = self.executors.get(slot);
+            let is_first = |holder: &Executor| {
+                let first = holder.held.oldest().map(|held| held.job);
+                !holder.is_node() && holder.state != ExecutorState::Killing && first == Some(job)
+            };
+            Some(holder.is_some_and(is_first))
+        })
     }
 
     fn miscounted_function(&self) -> Option<String> {

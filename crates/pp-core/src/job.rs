@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::charges::LOSS;
 use crate::{Charges, JobId};
 
-/// The place of a job that no executor holds.
+/// Where a job is that no executor holds, and that may be sent.
 pub(crate) const QUEUED: u32 = u32::MAX;
+
+/// Where a job is that waits for the end of others.
+pub(crate) const WAITING: u32 = u32::MAX - 1;
 
 /// Jobs in one page of the table.
 const PAGE: usize = 256;
@@ -24,7 +27,7 @@ pub(crate) struct Job<J> {
     pub(crate) data: J,
     /// Where the function table holds its function.
     pub(crate) function: u32,
-    /// The slot of the executor that holds it, or [`QUEUED`].
+    /// The slot of the executor that holds it, or [`QUEUED`] or [`WAITING`].
     pub(crate) executor: u32,
     /// Its place among what that executor holds.
     pub(crate) place: u32,

@@ -14,10 +14,15 @@
 //!
 //! # What it promises
 //!
-//! * Every job ends exactly once: by [`Scheduler::job_finished`] or by
-//!   [`Effect::End`].
-//! * Jobs are sent in the order of their submission. One that comes back, from a
-//!   dead executor or by a recall, regains its place. Only jobs that are suspected of
+//! * Every job ends exactly once: by [`Scheduler::job_finished`],
+//!   [`Scheduler::job_failed`] or [`Effect::End`].
+//! * No job is sent before all have ended well that it is to begin [after](Terms::after). When
+//!   one of these ends otherwise, all that depend on it, directly or not, end in the order of
+//!   submission.
+//! * A job that a worker runs for longer than it [may](Terms::time_limit) is asked to end, and
+//!   ended by force where that does not help; no other job is charged for it.
+//! * Jobs that wait for no other are sent in the order of their submission. One that comes
+//!   back, from a dead executor or by a recall, regains its place. Only jobs that are suspected of
 //!   taking nodes down ([`Config::max_node_losses`]) wait for a node without another such.
 //! * No ready executor idles while a job is queued; and none idles for longer
 //!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together, and what the
@@ -53,7 +58,9 @@ mod buckets;
 mod cancel;
 mod charges;
 mod config;
+mod dependencies;
 mod effect;
+mod ends;
 mod estimate;
 mod executor;
 mod executors;
@@ -75,7 +82,9 @@ mod service;
 mod starts;
 mod supply;
 mod suspects;
+mod terms;
 mod time;
+mod time_limits;
 mod view;
 
 pub use config::{BackoffConfig, Config, RecallConfig, WindowConfig};
@@ -87,5 +96,6 @@ pub use outage::is_own_outage;
 pub use scheduler::Scheduler;
 pub use service::{Answer, Service};
 pub use supply::Supply;
+pub use terms::Terms;
 pub use time::Time;
 pub use view::{ExecutorCounts, ExecutorStats, JobState, JobView};

@@ -122,14 +122,12 @@ impl<J> Scheduler<J> {
         if held.state == HeldState::Recalling {
             self.recalls.pending -= 1;
         }
-        if matches!(
-            held.state,
-            HeldState::Cancelling
-                | HeldState::Withdrawing
-                | HeldState::Withdrawn
-                | HeldState::Interrupted
-        ) {
+        if held.state.is_called_off() {
             self.end(held.job, Ending::Cancelled);
+            return;
+        }
+        if held.state == HeldState::Expired {
+            self.timed_out(held.job);
             return;
         }
         let charges = if gone.is_node() {
@@ -168,13 +166,14 @@ impl<J> Scheduler<J> {
         }
     }
 
-    /// Ends all jobs that no executor holds, with [`Ending::GivenUp`].
+    /// Ends all jobs that no executor holds, with [`Ending::GivenUp`]; and what depends on
+    /// these, with [`Ending::DependencyFailed`].
     pub fn give_up(&mut self, now: Time) {
         self.see(now);
         self.end_queued(Ending::GivenUp);
     }
 
-    /// Ends all jobs that no executor holds.
+    /// Ends all jobs that no executor holds and that wait for nothing but one.
     fn end_queued(&mut self, ending: Ending) {
         let jobs = &self.jobs;
         let queued = self.queue.take_all(|job| jobs.contains(job));
@@ -205,7 +204,7 @@ impl<J> Scheduler<J> {
         self.start_missing();
     }
 
-    /// Kills an executor because it runs a cancelled job. What else it holds comes
+    /// Kills an executor because it runs a job that is to end. What else it holds comes
     /// back when it is gone.
     pub(crate) fn kill(&mut self, slot: u32) {
         let Some(entry) = self.executors.get_mut(slot) else {
@@ -215,24 +214,28 @@ impl<J> Scheduler<J> {
             return;
         }
         let executor = entry.id;
-        let mut cancelled = Vec::new();
+        let mut ended = Vec::new();
         let held: Vec<_> = entry.held.places().collect();
         for (place, held) in held {
+            self.time_limits.left(held.job);
             match held.state {
-                HeldState::Cancelling | HeldState::Withdrawing | HeldState::Interrupted => {
-                    cancelled.extend(entry.held.remove(place));
-                }
+                HeldState::Cancelling
+                | HeldState::Withdrawing
+                | HeldState::Interrupted
+                | HeldState::Expired => ended.extend(entry.held.remove(place)),
                 HeldState::Recalling => {
                     // Nobody is left to answer.
                     entry.held.mark(place, HeldState::Sent);
                     self.recalls.pending -= 1;
                 }
-                HeldState::Returning => entry.held.mark(place, HeldState::Sent),
+                HeldState::Returning | HeldState::Expiring => {
+                    entry.held.mark(place, HeldState::Sent);
+                }
                 HeldState::Sent | HeldState::Started | HeldState::Withdrawn => {}
             }
         }
-        for held in cancelled {
-            self.end(held.job, Ending::Cancelled);
+        for held in ended {
+            self.stopped(held);
         }
         self.executors.set_state(slot, ExecutorState::Killing);
         self.doubt_effects();
@@ -261,6 +264,8 @@ impl<J> Scheduler<J> {
         }
         self.queue.take_all(|_| true);
         self.suspects.clear();
+        self.dependencies.clear();
+        self.time_limits.clear();
         for (job, entry) in self.jobs.take_all() {
             self.functions.release(entry.function);
             let charges = entry.charges();

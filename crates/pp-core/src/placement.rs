@@ -47,6 +47,9 @@ impl<J> Scheduler<J> {
                 .push_back(Effect::SendFunction { executor, function });
         }
         self.effects.push_back(Effect::Send { executor, job });
+        if !self.time_limits.is_empty() {
+            self.watch_time(slot);
+        }
         if self.executors.refresh(slot) {
             self.watch(slot);
         }

@@ -38,9 +38,13 @@ impl Queue {
         self.fresh.push_back(job);
     }
 
-    /// Gives a job its place back that had left the queue.
+    /// Gives a job its place that had left the queue, or never was in it.
     pub(crate) fn give_back(&mut self, job: JobId) {
-        self.returned.insert(job);
+        if self.fresh.back().is_none_or(|&last| last < job) {
+            self.fresh.push_back(job);
+        } else {
+            self.returned.insert(job);
+        }
     }
 
     /// The job that is next. `is_live` tells which jobs have not ended.

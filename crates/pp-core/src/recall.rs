@@ -176,11 +176,20 @@ impl<J> Scheduler<J> {
                 self.recalls.pending -= 1;
                 self.requeue(job);
             }
+            // It had not begun: its time has not either.
+            (HeldState::Expiring, true) => {
+                holder.take_back(place);
+                self.requeue(job);
+            }
+            (HeldState::Expiring, false) => self.interrupt(slot, place, HeldState::Expired),
             (HeldState::Recalling, false) => {
                 holder.held.mark(place, HeldState::Started);
                 self.recalls.pending -= 1;
             }
-            (HeldState::Returning, false) => holder.held.mark(place, HeldState::Started),
+            (HeldState::Returning, false) => {
+                holder.held.mark(place, HeldState::Started);
+                self.check_time_of(slot, place);
+            }
             (HeldState::Cancelling | HeldState::Withdrawing | HeldState::Returning, true) => {
                 holder.take_back(place);
                 self.end(job, Ending::Cancelled);
@@ -188,15 +197,17 @@ impl<J> Scheduler<J> {
             // Either it has ended in the regular way, and that is being told; or this is the
             // answer to an earlier recall, and that to the cancel is still to come.
             (HeldState::Cancelling, false) if holder.is_node() => return,
-            (HeldState::Cancelling, false) => self.interrupt(slot, place),
+            (HeldState::Cancelling, false) => self.interrupt(slot, place, HeldState::Interrupted),
             (HeldState::Withdrawing, false) => {
                 holder.held.mark(place, HeldState::Withdrawn);
+                self.check_time_of(slot, place);
             }
             (
                 HeldState::Sent
                 | HeldState::Started
                 | HeldState::Withdrawn
-                | HeldState::Interrupted,
+                | HeldState::Interrupted
+                | HeldState::Expired,
                 _,
             ) => return,
         }

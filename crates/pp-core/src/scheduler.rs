@@ -1,9 +1,9 @@
 //! The scheduler: its tables, and the events of jobs.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::config::Config;
+use crate::dependencies::Dependencies;
 use crate::effect::{Destroyed, Effect, Ending};
 use crate::executor::{ExecutorState, Limits};
 use crate::executors::ExecutorTable;
@@ -15,12 +15,10 @@ use crate::queue::Queue;
 use crate::recall::Recalls;
 use crate::starts::Starts;
 use crate::suspects::Suspects;
-use crate::time::{Time, nanos};
-use crate::{ExecutorId, FunctionId, JobId};
-
-/// A job that ran this many times longer than expected makes us look again at
-/// what the jobs behind it are expected to take.
-const SURPRISE: u64 = 4;
+use crate::terms::Terms;
+use crate::time::Time;
+use crate::time_limits::TimeLimits;
+use crate::{FunctionId, JobId};
 
 /// Below this many places the memory of the effects is not worth freeing.
 const SMALL: usize = 1024;
@@ -41,6 +39,8 @@ pub struct Scheduler<J> {
     pub(crate) jobs: JobTable<J>,
     pub(crate) queue: Queue,
     pub(crate) suspects: Suspects,
+    pub(crate) dependencies: Dependencies,
+    pub(crate) time_limits: TimeLimits,
     pub(crate) functions: FunctionTable,
     pub(crate) executors: ExecutorTable,
     pub(crate) starts: Starts,
@@ -65,6 +65,8 @@ impl<J> Scheduler<J> {
             jobs: JobTable::new(),
             queue: Queue::default(),
             suspects: Suspects::default(),
+            dependencies: Dependencies::default(),
+            time_limits: TimeLimits::default(),
             functions: FunctionTable::default(),
             recalls: Recalls::default(),
             interrupts: Interrupts::default(),
@@ -83,82 +85,71 @@ impl<J> Scheduler<J> {
         data: J,
         now: Time,
     ) -> Result<JobId, Destroyed<J>> {
+        let job = self.take_in(function, data, now)?;
+        self.enqueue(job);
+        Ok(job)
+    }
+
+    /// Takes a job for which more is asked than that it is run.
+    ///
+    /// It is live from now on, though it may [wait](crate::JobState::Waiting) for others. If
+    /// one of these has failed meanwhile, it ends at once.
+    pub fn submit_with(
+        &mut self,
+        function: FunctionId,
+        terms: &Terms,
+        data: J,
+        now: Time,
+    ) -> Result<JobId, Destroyed<J>> {
+        let job = self.take_in(function, data, now)?;
+        if let Some(limit) = terms.time_limit {
+            self.time_limits.add(job, limit);
+        }
+        if terms.after.is_empty() || !self.wait_for(job, &terms.after) {
+            self.enqueue(job);
+        }
+        Ok(job)
+    }
+
+    /// Takes a job that ends at once, like this: one that depends on a job that has failed
+    /// before. It has a name as any other.
+    ///
+    /// After [`destroy`](Self::destroy) it gives `data` back in an error.
+    pub fn submit_ended(
+        &mut self,
+        function: FunctionId,
+        ending: Ending,
+        data: J,
+        now: Time,
+    ) -> Result<JobId, Destroyed<J>> {
+        let job = self.take_in(function, data, now)?;
+        self.end(job, ending);
+        Ok(job)
+    }
+
+    fn take_in(&mut self, function: FunctionId, data: J, now: Time) -> Result<JobId, Destroyed<J>> {
         self.see(now);
         if self.destroyed {
             return Err(Destroyed { data });
         }
-        let job = self.jobs.insert(Job {
+        Ok(self.jobs.insert(Job {
             data,
             function: self.functions.acquire(function),
             executor: QUEUED,
             place: 0,
             deaths: 0,
             blame: 0,
-        });
+        }))
+    }
+
+    /// Lets a new job be sent.
+    fn enqueue(&mut self, job: JobId) {
         self.queue.push(job);
         if self.starts.is_given_up() {
             self.starts.revive();
             self.start_missing();
         }
         self.pump();
-        Ok(job)
-    }
-
-    /// A job has ended with a result or an exception; `run_time` is how long it ran.
-    ///
-    /// Gives back what was submitted with it. `None` if the executor does not hold
-    /// that job: it was cancelled or lost before, or the executor talks nonsense.
-    pub fn job_finished(
-        &mut self,
-        executor: ExecutorId,
-        job: JobId,
-        run_time: Duration,
-        now: Time,
-    ) -> Option<J> {
-        self.see(now);
-        let slot = self.executors.slot(executor)?;
-        let place = self.place_at(slot, job)?;
-        let executor = self.executors.get_mut(slot)?;
-        let held = executor.held.remove(place)?;
-        executor.finished += 1;
-        executor.run_time = executor.run_time.saturating_add(run_time);
-        executor.progress = self.now;
-        executor.stalled = false;
-        if executor.finished == 1 {
-            self.starts.works();
-            // It may have been the trial after failures.
-            self.start_missing();
-        }
-        if held.state != HeldState::Sent {
-            self.recalls.pending -= usize::from(held.state == HeldState::Recalling);
-            self.doubt_effects();
-        }
-        let entry = self.jobs.remove(job)?;
-        self.suspects.left(job);
-        let run_time = nanos(run_time);
-        let function = self.functions.release(entry.function);
-        // One that was cut short says nothing of the others.
-        if let Some(function) = function.filter(|_| held.state != HeldState::Interrupted) {
-            function.estimate.observe(run_time);
-        }
-        if run_time > SURPRISE * u64::from(held.expected.time) {
-            self.reestimate(slot);
-        }
-        self.settle(slot);
-        self.pump();
-        Some(entry.data)
-    }
-
-    /// Expects the jobs of one executor to take what is known of them by now.
-    fn reestimate(&mut self, slot: u32) {
-        let (jobs, functions) = (&self.jobs, &self.functions);
-        let expected = |job| {
-            let place = jobs.get(job).map_or(u32::MAX, |entry| entry.function);
-            functions.estimate(place).expected()
-        };
-        if let Some(executor) = self.executors.get_mut(slot) {
-            executor.held.reestimate(expected);
-        }
     }
 
     /// Lets all executors forget a function, unless a live job uses it. True if the
@@ -188,6 +179,7 @@ impl<J> Scheduler<J> {
         self.start_missing();
         self.check_stalls();
         self.check_interrupts();
+        self.check_time_limits();
         self.pump();
     }
 
@@ -201,6 +193,7 @@ impl<J> Scheduler<J> {
             stall,
             self.recalls.deadline,
             self.interrupts.deadline(),
+            self.time_limits.next(),
         ]
         .into_iter()
         .flatten()
@@ -254,9 +247,9 @@ impl<J> Scheduler<J> {
             Effect::Recall { job, .. } | Effect::Cancel { job, .. } => self
                 .held_state(slot, job)
                 .is_some_and(HeldState::is_asked_back),
-            Effect::Interrupt { job, .. } => {
-                self.held_state(slot, job) == Some(HeldState::Interrupted)
-            }
+            Effect::Interrupt { job, .. } => self
+                .held_state(slot, job)
+                .is_some_and(HeldState::is_asked_to_end),
             _ => true,
         }
     }
@@ -264,22 +257,6 @@ impl<J> Scheduler<J> {
     /// Takes note of the time. It never goes backwards.
     pub(crate) fn see(&mut self, now: Time) {
         self.now = self.now.max(now);
-    }
-
-    /// Ends a job that is in no queue and held by nobody.
-    pub(crate) fn end(&mut self, job: JobId, ending: Ending) {
-        if let Some(entry) = self.jobs.remove(job) {
-            self.suspects.left(job);
-            self.functions.release(entry.function);
-            let charges = entry.charges();
-            let data = entry.data;
-            self.effects.push_back(Effect::End {
-                job,
-                data,
-                ending,
-                charges,
-            });
-        }
     }
 
     /// Gives a job that nobody holds any more its place in the queue.
@@ -290,6 +267,7 @@ impl<J> Scheduler<J> {
         entry.executor = QUEUED;
         let blame = entry.blame;
         self.suspects.left(job);
+        self.time_limits.left(job);
         if self.is_suspect(blame) {
             self.suspects.put(job);
         } else {
@@ -314,6 +292,9 @@ impl<J> Scheduler<J> {
 
     /// Brings everything up to date with a change of one executor.
     pub(crate) fn settle(&mut self, slot: u32) {
+        if !self.time_limits.is_empty() {
+            self.watch_time(slot);
+        }
         let Some(executor) = self.executors.get_mut(slot) else {
             return;
         };

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::executor::{ExecutorKind, ExecutorState};
 use crate::held::HeldState;
-use crate::job::QUEUED;
+use crate::job::{QUEUED, WAITING};
 use crate::{ExecutorId, FunctionId, JobId, Scheduler};
 
 /// Where a live job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
+    /// Waits for the end of others.
+    Waiting,
     /// Waits for an executor.
     Queued,
     /// Was sent to an executor, and has perhaps begun.
@@ -128,16 +130,18 @@ impl<J> Scheduler<J> {
     }
 
     fn job_state(&self, slot: u32, place: u32) -> Option<JobState> {
-        if slot == QUEUED {
-            return Some(JobState::Queued);
+        match slot {
+            QUEUED => return Some(JobState::Queued),
+            WAITING => return Some(JobState::Waiting),
+            _ => {}
         }
         let holder = self.executors.get(slot)?;
         let executor = holder.id;
         Some(match holder.held.get(place)?.state {
-            HeldState::Sent | HeldState::Started | HeldState::Withdrawn => {
+            HeldState::Sent | HeldState::Started | HeldState::Withdrawn | HeldState::Expired => {
                 JobState::Sent { executor }
             }
-            HeldState::Recalling => JobState::Recalling { executor },
+            HeldState::Recalling | HeldState::Expiring => JobState::Recalling { executor },
             HeldState::Cancelling
             | HeldState::Withdrawing
             | HeldState::Returning
@@ -160,9 +164,14 @@ impl<J> Scheduler<J> {
         self.queue.len() + self.suspects.queued()
     }
 
+    /// How many jobs wait for the end of others.
+    pub fn waiting(&self) -> usize {
+        self.dependencies.len()
+    }
+
     /// How many jobs executors hold.
     pub fn outstanding(&self) -> usize {
-        self.jobs.len() - self.queued()
+        self.jobs.len() - self.queued() - self.waiting()
     }
 
     /// How many live jobs use a function.
@@ -203,6 +212,8 @@ impl<J> Scheduler<J> {
         self.jobs.len() == 0
             && self.queue.is_bare()
             && self.suspects.is_empty()
+            && self.dependencies.is_empty()
+            && self.time_limits.is_empty()
             && self.effects.is_empty()
             && self.recalls.pending == 0
             && self.recalls.deadline.is_none()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pp_runtime::sync::Mutex;
 use pp_runtime::{
-    Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, NobodyLeft, Notice,
+    Asked, Blob, DEFAULT_PATIENCE, Engine as RuntimeEngine, EngineConfig, NobodyLeft, Notice,
     PythonVersion, Uses, WorkerSpec,
 };
 use pyo3::intern;
@@ -19,11 +19,13 @@ use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 use crate::big::{Collector, Pickled, SHARED};
 use crate::cluster::{Certificates, cluster_config, identity, targets};
 use crate::errors::{engine_error, internal};
+use crate::gathering::gather;
 use crate::group::Group;
 use crate::job::Job;
 use crate::pickling;
-use crate::plain::Pickle;
-use crate::refs::{Ref, gather};
+use crate::plain::{Jobs, Pickle};
+use crate::refs::Ref;
+use crate::terms::Terms;
 
 /// What Python gets to know of a node.
 type NodeTuple = (String, String, u32, u64, f64, f64, bool);
@@ -50,6 +52,39 @@ impl Function {
     }
 }
 
+/// Arguments of a job as they travel.
+pub(crate) struct Arguments {
+    blob: Blob,
+    /// Jobs whose results are among them.
+    inputs: Vec<Arc<pp_runtime::Job>>,
+}
+
+impl Arguments {
+    #[inline]
+    fn plain(blob: Blob) -> Self {
+        let inputs = Vec::new();
+        Self { blob, inputs }
+    }
+}
+
+/// The jobs that are met in small arguments.
+struct Met<'a> {
+    home: &'a Arc<Home>,
+    inputs: Vec<Arc<pp_runtime::Job>>,
+}
+
+impl Jobs for Met<'_> {
+    fn slot(&mut self, job: &Bound<'_, Job>) -> Option<u8> {
+        let job = job.get();
+        let is_known = |other: &Arc<_>| Arc::ptr_eq(other, job.inner());
+        if !job.is_of(self.home) || self.inputs.iter().any(is_known) {
+            return None;
+        }
+        self.inputs.push(Arc::clone(job.inner()));
+        u8::try_from(self.inputs.len() - 1).ok()
+    }
+}
+
 /// What an engine, its groups and its jobs have in common.
 pub(crate) struct Home {
     pub(crate) engine: RuntimeEngine,
@@ -73,9 +108,16 @@ impl Home {
         self: &Arc<Self>,
         args: &Bound<'_, PyTuple>,
         function: &Function,
-    ) -> PyResult<Blob> {
-        if let Some(pickle) = Pickle::new().write(args, self.protocol) {
-            return Ok(pickle.into());
+    ) -> PyResult<Arguments> {
+        let mut met = Met {
+            home: self,
+            inputs: Vec::new(),
+        };
+        if let Some(pickle) = Pickle::new().write(args, self.protocol, &mut met) {
+            return Ok(Arguments {
+                blob: pickle.into(),
+                inputs: met.inputs,
+            });
         }
         self.pickle_any(args, function)
     }
@@ -84,14 +126,18 @@ impl Home {
         self: &Arc<Self>,
         args: &Bound<'_, PyTuple>,
         function: &Function,
-    ) -> PyResult<Blob> {
+    ) -> PyResult<Arguments> {
         if pickling::is_plain(args) {
             let pickled = Pickled::plain(args, self.protocol)?;
-            return Ok(pickled.into_blob(&self.engine, Vec::new()));
+            let blob = pickled.into_blob(&self.engine, Vec::new());
+            return Ok(Arguments::plain(blob));
         }
         let name = function.name().bind(args.py());
-        let (pickled, parts) = gather(Some(self), || self.dump(args, name))?;
-        Ok(pickled.into_blob(&self.engine, parts))
+        let (pickled, gathered) = gather(Some(self), || self.dump(args, name))?;
+        Ok(Arguments {
+            blob: pickled.into_blob(&self.engine, gathered.parts),
+            inputs: gathered.inputs,
+        })
     }
 
     /// Pickles arguments of any kind; `name` is for messages about them.
@@ -120,11 +166,33 @@ impl Home {
         &self,
         py: Python<'_>,
         function: &Function,
-        args: Blob,
+        args: Arguments,
         group: &Py<Group>,
     ) -> PyResult<Arc<pp_runtime::Job>> {
+        if !args.inputs.is_empty() {
+            let asked = Asked {
+                inputs: args.inputs,
+                ..Asked::default()
+            };
+            return self.submit_asked(py, function, args.blob, group, asked);
+        }
         self.engine
-            .submit(&function.inner, args, &group.get().inner)
+            .submit(&function.inner, args.blob, &group.get().inner)
+            .map_err(|error| engine_error(py, &error))
+    }
+
+    /// Queues a job for which more is asked.
+    fn submit_asked(
+        &self,
+        py: Python<'_>,
+        function: &Function,
+        args: Blob,
+        group: &Py<Group>,
+        asked: Asked,
+    ) -> PyResult<Arc<pp_runtime::Job>> {
+        let group = &group.get().inner;
+        self.engine
+            .submit_asked(&function.inner, args, group, asked)
             .map_err(|error| engine_error(py, &error))
     }
 
@@ -243,15 +311,24 @@ impl Engine {
     }
 
     /// Queues a job.
+    #[pyo3(signature = (function, args, group, terms=None))]
     fn submit<'py>(
         &self,
         py: Python<'py>,
         function: &Function,
         args: &Bound<'_, PyTuple>,
         group: Py<Group>,
+        terms: Option<&Bound<'_, Terms>>,
     ) -> PyResult<Bound<'py, Job>> {
         let args = self.home.pickle(args, function)?;
-        let inner = self.home.submit(py, function, args, &group)?;
+        let inner = match terms {
+            None => self.home.submit(py, function, args, &group)?,
+            Some(terms) => {
+                let asked = terms.get().asked(args.inputs);
+                self.home
+                    .submit_asked(py, function, args.blob, &group, asked)?
+            }
+        };
         Job::new(py, inner, group)
     }
 

@@ -52,6 +52,28 @@ pub(crate) fn failure_to_python<'py>(
             let error = raise(py, "NodeLost", format!("the job was not run: {failure}"));
             return Ok(error.into_value(py).into_bound(py).into_any());
         }
+        JobFailure::TimedOut(limit) => {
+            details.set_item("limit", limit.as_secs_f64())?;
+            return hooks(py)?.call_method("timed_out", (), Some(&details));
+        }
+        JobFailure::DependencyFailed(root) | JobFailure::DependencyCancelled(root) => {
+            details.set_item("number", root.number())?;
+            details.set_item("name", root.function().name())?;
+            let hook = if let JobFailure::DependencyFailed(_) = failure {
+                let outcome = root
+                    .outcome()
+                    .ok_or_else(|| internal("a root has not ended"))?;
+                details.set_item("cause", exception_of(py, outcome)?)?;
+                "dependency_failed"
+            } else {
+                "dependency_cancelled"
+            };
+            return hooks(py)?.call_method(hook, (), Some(&details));
+        }
+        JobFailure::TooMuch => {
+            let error = raise(py, "SerializationError", failure.to_string());
+            return Ok(error.into_value(py).into_bound(py).into_any());
+        }
         JobFailure::Reported { text } => {
             return Ok(raise(py, "JobError", text.clone())
                 .into_value(py)

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Parcel, Report};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -12,12 +13,20 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::engine::Home;
 use crate::errors::engine_error;
 use crate::failures::{exception_of, failure_to_python};
+use crate::gathering::{self, Refusal};
 use crate::group::Group;
 use crate::untracked;
 
 mod ending;
 mod view;
 mod waiting;
+
+/// What a failed job consisted of: its function, its arguments, what they refer to.
+type Record<'py> = (
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    Vec<Bound<'py, PyBytes>>,
+);
 
 /// A submitted job. Call it for its result.
 ///
@@ -56,6 +65,11 @@ impl Job {
 
     pub(crate) fn inner(&self) -> &Arc<RuntimeJob> {
         &self.inner
+    }
+
+    /// Whether it is a job of this server.
+    pub(crate) fn is_of(&self, home: &Arc<Home>) -> bool {
+        Arc::ptr_eq(&self.group.get().home, home)
     }
 
     fn home(&self) -> &Home {
@@ -266,6 +280,79 @@ impl Job {
     #[getter]
     fn finished_at(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         self.time_of_end(py)
+    }
+
+    /// Runs the failed job again, in this process and under the debugger, with the very
+    /// arguments that it had. The debugger begins where it raises.
+    ///
+    /// Args:
+    ///     step: whether to stop at the job's first line instead.
+    ///
+    /// Returns:
+    ///     What it returns this time; None if it raises again, once the debugger is left.
+    ///
+    /// Raises:
+    ///     PPError: it has not ended, has ended well, or was never run.
+    #[pyo3(signature = (*, step=false))]
+    fn debug<'py>(this: &Bound<'py, Self>, step: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let record = py.import("pp._replay.recording")?;
+        let record = record.call_method1("of_job", (this,))?;
+        py.import("pp._replay.debugging")?
+            .call_method1("debug", (record, step))
+    }
+
+    /// Saves the failed job with all that it needs, to be run again later or elsewhere:
+    /// `pp replay path` does so, in the debugger.
+    ///
+    /// Args:
+    ///     path: the file, which is replaced if it is there. It holds the arguments as they
+    ///         are: keep it as secret as these.
+    ///
+    /// Raises:
+    ///     PPError: it has not ended, has ended well, or was never run.
+    ///     OSError: the file cannot be written.
+    fn save(this: &Bound<'_, Self>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let module = this.py().import("pp._replay.recording")?;
+        let record = module.call_method1("of_job", (this,))?;
+        module.call_method1("save", (record, path))?;
+        Ok(())
+    }
+
+    /// The function, the arguments, and what these refer to, as bytes; None if they are not
+    /// kept.
+    fn _record<'py>(&self, py: Python<'py>) -> PyResult<Option<Record<'py>>> {
+        let Some(args) = self.inner.args_of_failed() else {
+            return Ok(None);
+        };
+        let mut parts = Vec::new();
+        for part in args.parts() {
+            let content = py.detach(|| part.content())?;
+            parts.push(PyBytes::new(py, &content));
+        }
+        let function = PyBytes::new(py, self.inner.function().blob());
+        Ok(Some((function, PyBytes::new(py, &args), parts)))
+    }
+
+    /// As an argument of another job of its server, or anywhere within one: its result.
+    fn __reduce_ex__<'py>(
+        &self,
+        py: Python<'py>,
+        _protocol: u8,
+    ) -> PyResult<(Bound<'py, PyAny>, (usize,))> {
+        let slot = gathering::add_input(&self.group.get().home, &self.inner);
+        let slot = slot.map_err(|refusal| {
+            PyTypeError::new_err(match refusal {
+                Refusal::Nobody => {
+                    "a pp.Job travels only as an argument of a job of its server, or within \
+                     one, and arrives as its result; elsewhere use what job() returns"
+                }
+                Refusal::Put => "a pp.Job cannot be put into a server; put what job() returns",
+                Refusal::OtherServer => "this pp.Job is another server's; give what job() returns",
+            })
+        })?;
+        let resolve = py.import(intern!(py, "pp._refs"))?;
+        Ok((resolve.getattr(intern!(py, "result_of"))?, (slot,)))
     }
 
     /// Lets the end of the job be told by `Engine.next_notice`; false if it has ended.

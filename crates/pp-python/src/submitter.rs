@@ -49,6 +49,10 @@ impl<'py> Given<'py> {
         }
     }
 
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
     fn is_none(&self) -> bool {
         match self {
             Self::Absent => true,
@@ -111,6 +115,13 @@ impl Submitter {
     ///     group: a name for `wait`; anything hashable.
     ///     globals: a dictionary from which modules are imported and functions and
     ///         classes are sent along; usually `globals()`.
+    ///     kwargs: its keyword arguments, a dictionary.
+    ///     name: what to call the job; by default as its function.
+    ///     after: jobs that have to end well before this one begins. Jobs among the
+    ///         arguments, also deep within them, are waited for anyway: in their place the
+    ///         function finds their results.
+    ///     timeout: for how many seconds it may run at a time; None for any time. Then it is
+    ///         ended as by `cancel`, and fails with `JobTimeout`.
     ///
     /// Returns:
     ///     The job. Call it for its result.
@@ -123,9 +134,11 @@ impl Submitter {
     #[pyo3(
         signature = (func, args=Given::Absent, depfuncs=Given::Absent, modules=Given::Absent,
                      callback=Given::Absent, callbackargs=Given::Absent, group=Given::Absent,
-                     globals=Given::Absent),
+                     globals=Given::Absent, *, kwargs=Given::Absent, name=Given::Absent,
+                     after=Given::Absent, timeout=Given::Absent),
         text_signature = "($self, func, args=(), depfuncs=(), modules=(), callback=None, \
-                          callbackargs=(), group='default', globals=None)"
+                          callbackargs=(), group='default', globals=None, *, kwargs=None, \
+                          name=None, after=(), timeout=None)"
     )]
     #[allow(clippy::too_many_arguments)] // the classic signature
     #[allow(clippy::doc_markdown)] // Python's docstring
@@ -139,15 +152,27 @@ impl Submitter {
         callbackargs: Given<'py>,
         group: Given<'py>,
         globals: Given<'py>,
+        kwargs: Given<'py>,
+        name: Given<'py>,
+        after: Given<'py>,
+        timeout: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        let terms = [
+            ("kwargs", kwargs),
+            ("name", name),
+            ("after", after),
+            ("timeout", timeout),
+        ];
+        let is_plain = terms.iter().all(|(_, given)| given.is_absent());
         let nothing = PyTuple::empty(py);
         if let (Some(args), Some(depfuncs), Some(modules), Some(parts)) = (
             args.tuple(&nothing),
             depfuncs.tuple(&nothing),
             modules.tuple(&nothing),
             this.get().parts.get(),
-        ) && callback.is_none()
+        ) && is_plain
+            && callback.is_none()
             && globals.is_none()
             && callbackargs
                 .tuple(&nothing)
@@ -170,6 +195,7 @@ impl Submitter {
             callbackargs.or(&nothing),
             group.or(intern!(py, "default")),
             globals.or(&none),
+            given(py, terms)?,
         );
         this.call_method1(intern!(py, "_submit_new"), arguments)
     }
@@ -181,6 +207,20 @@ impl Submitter {
         }
         Ok(())
     }
+}
+
+/// Those arguments that were given, by name.
+fn given<'py, const N: usize>(
+    py: Python<'py>,
+    arguments: [(&'static str, Given<'py>); N],
+) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    for (name, given) in arguments {
+        if let Given::Value(value) = given {
+            all.set_item(name, value)?;
+        }
+    }
+    Ok(all)
 }
 
 impl Parts {

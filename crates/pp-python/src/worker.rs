@@ -12,12 +12,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::big::{self, Collector, Pickled};
+use crate::big::{Collector, Pickled};
 use crate::errors::internal;
 use crate::known::sys_namespace;
 use crate::pickling;
-use crate::plain::Pickle;
-use crate::refs;
+use crate::plain::{NoJobs, Pickle};
+use crate::slots;
 
 /// A worker's session with the client that spawned it.
 #[pyclass(frozen, module = "pp._core")]
@@ -296,18 +296,10 @@ impl<'py> Hooks<'py> {
         py: Python<'py>,
         (args, segments): (Blob, Vec<Region>),
     ) -> PyResult<Bound<'py, PyAny>> {
-        let is_parcel = big::is_parcel(&args);
-        if segments.is_empty() && !is_parcel {
+        if segments.is_empty() && !matches!(args.first(), Some(1..=3)) {
             return pickling::loads(py, &args);
         }
-        refs::with_slots(&segments, self.writable, || {
-            if is_parcel {
-                let message = Region::of_bytes(args.into_bytes());
-                big::load(py, &message, &segments, self.writable)
-            } else {
-                pickling::loads(py, &args)
-            }
-        })
+        slots::load(py, args, &segments, self.writable)
     }
 
     fn load(&self, py: Python<'py>, function: &mut Loaded) -> PyResult<Bound<'py, PyAny>> {
@@ -324,7 +316,7 @@ impl<'py> Hooks<'py> {
         value: &Bound<'py, PyAny>,
         pickle: &'a mut Pickle,
     ) -> PyResult<Body<'a, 'py>> {
-        if let Some(pickle) = pickle.write(value, self.protocol) {
+        if let Some(pickle) = pickle.write(value, self.protocol, &mut NoJobs) {
             return Ok(Body::Small(pickle));
         }
         if pickling::is_plain(value) {

@@ -27,8 +27,9 @@ pub use cluster::{
     NameError, Pattern, SessionView, Target, parse,
 };
 pub use engine::{
-    Attention, Engine, EngineConfig, EngineError, Function, Group, Job, JobFailure, NobodyLeft,
-    NodeView, Notice, Notices, Object, Outcome, Past, Place, Report, Stage, Totals,
+    Asked, Attention, Engine, EngineConfig, EngineError, Function, Group, Inputs, InputsError, Job,
+    JobFailure, NobodyLeft, NodeView, Notice, Notices, Object, Outcome, Past, Place, Report, Stage,
+    Totals,
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,

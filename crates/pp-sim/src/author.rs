@@ -28,6 +28,8 @@ pub(crate) struct Menace {
     pub(crate) clients: bool,
     /// Jobs are cancelled, and workers killed for it, which may have begun others.
     pub(crate) cancels: bool,
+    /// Jobs may run for too long, and workers be killed for it.
+    pub(crate) limits: bool,
 }
 
 /// A cluster that is being made up.
@@ -133,6 +135,7 @@ impl Author {
             let count = self.rng.count(1, self.size.jobs);
             let mut jobs: Vec<JobSpec> = (0..count).map(|_| self.job(&functions)).collect();
             self.spoil(&mut jobs);
+            self.poison(&mut jobs);
             let batches = self.rng.index(5) + 1;
             let share = jobs.len().div_ceil(batches);
             while !jobs.is_empty() {
@@ -161,8 +164,47 @@ impl Author {
         }
     }
 
-    /// Lets some jobs be harmful.
+    /// Lets jobs of a batch begin after others of it: chains, fans, or whatever comes.
+    fn dependencies(&mut self, first: usize, count: usize) {
+        let (shape, per_mille) = (self.rng.below(3), self.rng.between(100, 1000));
+        for place in 1..count {
+            if !self.rng.chance(per_mille) {
+                continue;
+            }
+            let others: Vec<usize> = match shape {
+                0 => vec![place - 1],
+                1 => vec![place / 8],
+                _ => (0..self.rng.between(1, 3))
+                    .map(|_| self.rng.index(place))
+                    .collect(),
+            };
+            let others: Vec<usize> = others.iter().map(|other| first + other).collect();
+            self.setup.after(first + place, &others);
+        }
+    }
+
+    /// Lets some jobs fail, or take too long.
     fn spoil(&mut self, jobs: &mut [JobSpec]) {
+        if self.rng.chance(200) {
+            for _ in 0..self.rng.between(1, 5) {
+                let victim = self.rng.index(jobs.len());
+                jobs[victim].kind = Kind::Raises;
+            }
+        }
+        if self.rng.chance(300) {
+            self.menace.limits = true;
+            let per_mille = self.rng.between(50, 1000);
+            for job in jobs {
+                if self.rng.chance(per_mille) {
+                    let percent = self.rng.between(30, 400);
+                    job.time_limit = Some(job.run_time * percent / 100);
+                }
+            }
+        }
+    }
+
+    /// Lets some jobs take down what runs them.
+    fn poison(&mut self, jobs: &mut [JobSpec]) {
         if self.rng.chance(150) {
             self.menace.workers = true;
             for _ in 0..self.rng.between(1, 2) {
@@ -182,6 +224,9 @@ impl Author {
     fn batch(&mut self, client: usize, at: u64, jobs: Vec<JobSpec>) {
         let count = jobs.len();
         let first = self.setup.submit(client, at, jobs);
+        if self.rng.chance(350) {
+            self.dependencies(first, count);
+        }
         if self.rng.chance(300) {
             self.menace.cancels = true;
             for _ in 0..self.rng.index(count) {

@@ -1,6 +1,8 @@
 //! The callers' book: what each job is, and what has become of it.
 
-use pp_core::{Ending, JobId};
+use std::time::Duration;
+
+use pp_core::{Ending, JobId, Terms};
 
 use crate::violation::Violation;
 
@@ -14,6 +16,8 @@ pub enum Kind {
     /// It takes down whatever node runs it, half-way. Where it is run by a client's own
     /// worker, it kills that.
     KillsNode,
+    /// It raises something at its end.
+    Raises,
 }
 
 /// A job as its caller submits it.
@@ -27,6 +31,8 @@ pub struct JobSpec {
     pub size: u32,
     /// What else it does.
     pub kind: Kind,
+    /// How long it may run at a time, in nanoseconds.
+    pub time_limit: Option<u64>,
 }
 
 impl JobSpec {
@@ -37,6 +43,15 @@ impl JobSpec {
             run_time,
             size: 100,
             kind: Kind::Good,
+            time_limit: None,
+        }
+    }
+
+    /// What a scheduler is asked for that is to run it.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            time_limit: self.time_limit.map(Duration::from_nanos),
+            ..Terms::default()
         }
     }
 }
@@ -46,6 +61,8 @@ impl JobSpec {
 pub enum Outcome {
     /// With its result.
     Done,
+    /// With an exception.
+    Raised,
     /// Too many workers died of it.
     WorkerDied,
     /// Too many nodes were lost with it.
@@ -56,8 +73,27 @@ pub enum Outcome {
     GivenUp,
     /// It was cancelled.
     Cancelled,
+    /// It ran for longer than it may.
+    TimedOut,
+    /// One that it was to begin after has failed.
+    DependencyFailed,
+    /// One that it was to begin after was cancelled.
+    DependencyCancelled,
     /// Its client was destroyed.
     Destroyed,
+}
+
+impl Outcome {
+    /// How a job ends that was to begin after one which ended like this; `None` if it may
+    /// begin.
+    pub(crate) fn of_dependants(self) -> Option<Self> {
+        match self {
+            Self::Done => None,
+            Self::Cancelled | Self::DependencyCancelled => Some(Self::DependencyCancelled),
+            Self::Destroyed => Some(Self::Destroyed),
+            _ => Some(Self::DependencyFailed),
+        }
+    }
 }
 
 impl From<Ending> for Outcome {
@@ -68,6 +104,9 @@ impl From<Ending> for Outcome {
             Ending::StartFailed { .. } => Self::StartFailed,
             Ending::GivenUp => Self::GivenUp,
             Ending::Cancelled => Self::Cancelled,
+            Ending::TimedOut { .. } => Self::TimedOut,
+            Ending::DependencyFailed { .. } => Self::DependencyFailed,
+            Ending::DependencyCancelled { .. } => Self::DependencyCancelled,
             Ending::Destroyed => Self::Destroyed,
         }
     }
@@ -77,6 +116,8 @@ impl From<Ending> for Outcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) spec: JobSpec,
+    /// The numbers of those that it is to begin after.
+    pub(crate) after: Vec<usize>,
     /// Whose it is.
     pub(crate) client: u32,
     /// Its name at its client.
@@ -88,6 +129,27 @@ pub(crate) struct Entry {
     pub(crate) ended_at: u64,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) is_cancelled: bool,
+    /// It was asked to end when its time was over.
+    pub(crate) is_overdue: bool,
+}
+
+impl Entry {
+    fn is_done(&self) -> bool {
+        self.outcome == Some(Outcome::Done)
+    }
+}
+
+/// What is told of the jobs that another one is to begin after.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    /// Their names, as far as they have not ended.
+    pub(crate) live: Vec<JobId>,
+    /// How it ends because one of them has failed.
+    pub(crate) failed: Option<Outcome>,
+}
+
+fn unknown(number: usize) -> Violation {
+    Violation::new("jobs are known", format!("job {number} is not"))
 }
 
 /// All jobs of all clients.
@@ -103,6 +165,7 @@ impl Book {
     pub(crate) fn add(&mut self, client: usize, spec: JobSpec) -> usize {
         self.entries.push(Entry {
             spec,
+            after: Vec::new(),
             client: u32::try_from(client).unwrap_or(u32::MAX),
             id: None,
             begun: 0,
@@ -110,6 +173,7 @@ impl Book {
             ended_at: 0,
             outcome: None,
             is_cancelled: false,
+            is_overdue: false,
         });
         self.open += 1;
         self.entries.len() - 1
@@ -138,9 +202,53 @@ impl Book {
         Ok(())
     }
 
+    /// What is to be told of the jobs that one is to begin after, when it is submitted; `None`
+    /// if it has ended already.
+    pub(crate) fn begins_after(&self, number: usize) -> Result<Option<After>, Violation> {
+        let Some(entry) = self.entries.get(number) else {
+            return Err(unknown(number));
+        };
+        if entry.outcome.is_some() {
+            return Ok(None);
+        }
+        let others = entry
+            .after
+            .iter()
+            .filter_map(|&other| self.entries.get(other));
+        let mut after = After::default();
+        for other in others {
+            let failed = other.outcome.and_then(Outcome::of_dependants);
+            after.failed = after.failed.or(failed);
+            after
+                .live
+                .extend(other.id.filter(|_| other.outcome.is_none()));
+        }
+        Ok(Some(after))
+    }
+
+    /// A job begins: what it was to begin after must have ended well.
+    pub(crate) fn begin(&mut self, number: usize, now: u64) -> Result<JobSpec, Violation> {
+        let entry = self.entry(number)?;
+        entry.begun += 1;
+        entry.begun_at = now;
+        let spec = entry.spec;
+        // The others of a client that is gone are not heard of any more.
+        if entry.outcome.is_none() {
+            let after = entry.after.clone();
+            let mut early = after.iter().filter_map(|&other| self.entries.get(other));
+            if let Some(other) = early.find(|other| other.id.is_some() && !other.is_done()) {
+                let detail = format!("job {number} begins before {other:?} has ended well");
+                return Err(Violation::new(
+                    "jobs begin after those that they name",
+                    detail,
+                ));
+            }
+        }
+        Ok(spec)
+    }
+
     pub(crate) fn entry(&mut self, number: usize) -> Result<&mut Entry, Violation> {
-        let missing = || Violation::new("jobs are known", format!("job {number} is not"));
-        self.entries.get_mut(number).ok_or_else(missing)
+        self.entries.get_mut(number).ok_or_else(|| unknown(number))
     }
 
     pub(crate) fn spec(&self, number: usize) -> Option<&JobSpec> {

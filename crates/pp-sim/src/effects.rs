@@ -52,7 +52,7 @@ impl Engine {
             }
             Effect::Send { executor, job } => return self.send(executor, job, world),
             Effect::Recall { executor, job } => self.recall(executor, job, world),
-            Effect::Interrupt { executor, job } => self.interrupt(executor, job, world),
+            Effect::Interrupt { executor, job } => return self.interrupt(executor, job, world),
             Effect::Cancel { executor, job } => {
                 self.tell(executor, Message::Cancel { job }, world);
             }
@@ -184,8 +184,14 @@ impl Engine {
     }
 
     /// A job that runs is asked to end. Some do so too late.
-    fn interrupt(&self, executor: ExecutorId, job: JobId, world: &mut World) {
+    fn interrupt(
+        &self,
+        executor: ExecutorId,
+        job: JobId,
+        world: &mut World,
+    ) -> Result<(), Violation> {
         let engine = self.id;
+        self.check_interrupt(executor, job, world)?;
         let grace = world.settings.core.cancel_grace.as_nanos();
         let grace = u64::try_from(grace).unwrap_or(u64::MAX);
         let takes = world.rng.below(grace + grace / 2);
@@ -195,6 +201,7 @@ impl Engine {
             job,
         };
         world.plan(takes, event);
+        Ok(())
     }
 
     fn end_worker(&mut self, executor: ExecutorId, phase: Phase, world: &mut World) {
@@ -227,11 +234,7 @@ impl Engine {
             return Ok(());
         };
         let (speed, role) = (host.speed, host.role);
-        let now = world.now;
-        let entry = world.book.entry(number)?;
-        entry.begun += 1;
-        entry.begun_at = now;
-        let spec = entry.spec;
+        let spec = world.book.begin(number, world.now)?;
         world.counts.begun += 1;
         let engine = self.id;
         let takes = spec.run_time.saturating_mul(100) / speed;
@@ -251,7 +254,7 @@ impl Engine {
             job,
         };
         match (spec.kind, role) {
-            (Kind::Good, _) => world.plan(takes, end),
+            (Kind::Good | Kind::Raises, _) => world.plan(takes, end),
             (Kind::KillsNode, Role::Node) => world.plan(takes / 2, down),
             (Kind::KillsWorker | Kind::KillsNode, _) => world.plan(takes / 2, death),
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pp_core::{ExecutorId, FunctionId, Scheduler, Service};
+use pp_core::{ExecutorId, FunctionId, Scheduler, Service, Terms};
 
 use crate::book::Outcome;
 use crate::message::Message;
@@ -172,12 +172,20 @@ impl Engine {
     /// A caller has a job.
     pub(crate) fn submit(&mut self, number: usize, world: &mut World) -> Result<(), Violation> {
         let now = world.time();
-        let entry = world.book.entry(number)?;
-        if entry.outcome.is_some() {
+        let Some(after) = world.book.begins_after(number)? else {
             return Ok(());
+        };
+        if let Some(outcome) = after.failed {
+            return world.book.end(number, outcome, world.now);
         }
+        let entry = world.book.entry(number)?;
         let function = FunctionId::from_u64(entry.spec.function.into());
-        match self.scheduler.submit(function, Work::new(number, 0), now) {
+        let terms = Terms {
+            after: after.live,
+            ..entry.spec.terms()
+        };
+        let work = Work::new(number, 0);
+        match self.scheduler.submit_with(function, &terms, work, now) {
             Ok(id) => {
                 entry.id = Some(id);
                 Ok(())
@@ -240,10 +248,16 @@ impl Engine {
         world: &mut World,
     ) -> Result<(), Violation> {
         let took = Duration::from_nanos(run_time);
-        match self
-            .scheduler
-            .job_finished(executor, job, took, world.time())
-        {
+        let now = world.time();
+        let work = match outcome {
+            Outcome::Done => self.scheduler.job_finished(executor, job, took, now),
+            Outcome::Cancelled | Outcome::TimedOut => {
+                self.scheduler.job_stopped(executor, job, took, now);
+                None
+            }
+            _ => self.scheduler.job_failed(executor, job, took, now),
+        };
+        match work {
             Some(work) => self.ended(work, outcome, run_time, world),
             None => Ok(()),
         }

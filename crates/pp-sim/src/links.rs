@@ -92,7 +92,8 @@ impl Engine {
     }
 
     fn accept(&mut self, up: u64, number: usize, world: &mut World) -> Result<(), Violation> {
-        let function = u64::from(world.book.entry(number)?.spec.function);
+        let spec = world.book.entry(number)?.spec;
+        let function = u64::from(spec.function);
         let Some(uplink) = &mut self.uplink else {
             return Ok(());
         };
@@ -102,7 +103,8 @@ impl Engine {
         }
         let name = FunctionId::from_u64(function);
         let work = Work::new(number, up);
-        let Ok(job) = self.scheduler.submit(name, work, world.time()) else {
+        let terms = spec.terms();
+        let Ok(job) = self.scheduler.submit_with(name, &terms, work, world.time()) else {
             return Ok(());
         };
         if !uplink.service.accept(up, job) {

@@ -2,7 +2,7 @@
 
 use pp_core::{ExecutorId, JobId};
 
-use crate::book::Outcome;
+use crate::book::{Kind, Outcome};
 use crate::engine::Engine;
 use crate::queue::Event;
 use crate::violation::Violation;
@@ -11,6 +11,12 @@ use crate::world::World;
 
 /// The most jobs that a worker holds.
 const CREDIT: u32 = 1_000;
+
+/// The least that a limit counts, in nanoseconds.
+const LEAST: u64 = 1_000_000;
+
+/// How much later than it happens may be seen that a worker begins a job.
+const SLACK: u64 = 10_000_000;
 
 impl Engine {
     /// A worker has been started.
@@ -28,6 +34,16 @@ impl Engine {
         if self.workers.remove(&executor).is_some() {
             self.scheduler.executor_start_failed(executor, world.time());
             world.plan_share(self.host);
+        }
+    }
+
+    /// How a job ends that has run to its end.
+    pub(crate) fn outcome(&self, job: JobId, world: &World) -> Outcome {
+        let work = self.scheduler.data(job);
+        let spec = work.and_then(|work| world.book.spec(work.number()));
+        match spec.map(|spec| spec.kind) {
+            Some(Kind::Raises) => Outcome::Raised,
+            _ => Outcome::Done,
         }
     }
 
@@ -52,7 +68,55 @@ impl Engine {
         if worker.written.len() == 1 {
             world.plan(world.settings.notice, Event::Notice { engine, executor });
         }
+        self.check_run_time(job, took, world)?;
         self.begin(executor, world)
+    }
+
+    /// Whether what is known of the times of this machine is true.
+    fn keeps_time(&self, world: &World) -> bool {
+        let host = world.hosts.get(self.host);
+        host.is_some_and(|host| host.frozen_until == 0)
+    }
+
+    /// No job may run for longer than its limit and the grace after it.
+    fn check_run_time(&self, job: JobId, took: u64, world: &World) -> Result<(), Violation> {
+        let work = self.scheduler.data(job);
+        let spec = work.and_then(|work| world.book.spec(work.number()));
+        let limit = spec.and_then(|spec| spec.time_limit);
+        let grace = world.settings.core.cancel_grace.as_nanos();
+        let most = |limit: u64| u128::from(limit.max(LEAST) + SLACK) + grace;
+        if limit.is_none_or(|limit| u128::from(took) <= most(limit)) || !self.keeps_time(world) {
+            return Ok(());
+        }
+        let detail = format!("{job} of engine {} ran for {took} ns: {spec:?}", self.id);
+        Err(Violation::new("no job runs longer than it may", detail))
+    }
+
+    /// A job is asked to end: somebody has cancelled it, or it has run for as long as it may.
+    pub(crate) fn check_interrupt(
+        &self,
+        executor: ExecutorId,
+        job: JobId,
+        world: &mut World,
+    ) -> Result<(), Violation> {
+        let work = self.scheduler.data(job).copied();
+        let worker = self.workers.get(&executor);
+        let worker = worker.filter(|worker| worker.runs == Some(job));
+        let (Some(work), Some(worker)) = (work, worker) else {
+            // Its end is on the way.
+            return Ok(());
+        };
+        let keeps_time = self.keeps_time(world);
+        let took = world.now - worker.since + world.settings.wake_up;
+        let entry = world.book.entry(work.number())?;
+        let limit = entry.spec.time_limit;
+        let is_over = limit.is_some_and(|limit| took >= limit || !keeps_time);
+        entry.is_overdue |= is_over;
+        if is_over || entry.is_cancelled {
+            return Ok(());
+        }
+        let detail = format!("job {} after {took} ns", work.number());
+        Err(Violation::new("jobs are interrupted for a reason", detail))
     }
 
     /// What a worker has written is read.

@@ -93,21 +93,32 @@ impl Scenario {
             starts,
             clients,
             cancels,
+            limits,
         } = self.menace;
         // Where messages are lost, a node may be given up that is well.
         let nodes = nodes || self.simulation.world.counts.losses > 0;
         for (number, entry) in self.simulation.world.book.entries.iter().enumerate() {
-            let is_killer = entry.spec.kind != Kind::Good;
+            let kind = entry.spec.kind;
+            let spreads = |outcome: Outcome| {
+                let others = entry.after.iter();
+                let mut others = others.filter_map(|&other| self.simulation.outcome(other));
+                others.any(|other| other.of_dependants() == Some(outcome))
+            };
             let is_explained = match entry.outcome {
                 None | Some(Outcome::GivenUp) => false,
-                Some(Outcome::Done) => !is_killer && entry.begun > 0,
+                Some(Outcome::Done) => kind == Kind::Good && entry.begun > 0,
+                Some(Outcome::Raised) => kind == Kind::Raises && entry.begun > 0,
                 Some(Outcome::WorkerDied) => workers,
                 Some(Outcome::NodeLost) => nodes,
                 Some(Outcome::StartFailed) => starts,
                 Some(Outcome::Cancelled) => entry.is_cancelled,
+                Some(Outcome::TimedOut) => entry.is_overdue,
+                Some(outcome @ (Outcome::DependencyFailed | Outcome::DependencyCancelled)) => {
+                    entry.begun == 0 && spreads(outcome)
+                }
                 Some(Outcome::Destroyed) => clients,
             };
-            let is_quiet = !(nodes || workers || starts || clients || cancels);
+            let is_quiet = !(nodes || workers || starts || clients || cancels || limits);
             if !is_explained || is_quiet && entry.begun > 1 {
                 let detail = format!("job {number}: {entry:?}, {:?}", self.menace);
                 return Err(Violation::new("jobs end for a reason", detail));

@@ -90,6 +90,14 @@ impl Setup {
         first
     }
 
+    /// A job is to begin after others of the same client. Those that are not submitted before
+    /// it cannot be named, and do not count.
+    pub fn after(&mut self, number: usize, others: &[usize]) {
+        if let Some(entry) = self.world.book.entries.get_mut(number) {
+            entry.after.extend(others);
+        }
+    }
+
     /// A client cancels a job at a time. One with an odd number may go on if it has begun.
     pub fn cancel(&mut self, number: usize, at: u64) {
         self.world.queue.push(at, Event::Cancel { number });

@@ -216,8 +216,10 @@ impl Simulation {
                 executor,
                 job,
             } => {
-                let end = (job, Outcome::Done);
-                self.fallible(engine, |engine, world| engine.end(executor, end, world))?;
+                self.fallible(engine, |engine, world| {
+                    let outcome = engine.outcome(job, world);
+                    engine.end(executor, (job, outcome), world)
+                })?;
             }
             Event::Interrupted {
                 engine,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pp._cli import replay
 from pp._cluster import secret
 from pp._errors import PPError
 from pp._version import version
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--file", type=Path, help="in another file")
     new.add_argument("--replace", action="store_true", help="also if there is one")
     new.set_defaults(run=_new)
+    replay.add(commands)
     return parser
 
 

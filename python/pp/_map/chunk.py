@@ -27,9 +27,18 @@ class Answer:
             made of the exception.
     """
 
-    __slots__ = ("failures", "first", "is_checked", "keep_going", "nanoseconds", "results")
+    __slots__ = (
+        "caller",
+        "failures",
+        "first",
+        "is_checked",
+        "keep_going",
+        "nanoseconds",
+        "results",
+    )
 
-    def __init__(self, first: int, keep_going: bool) -> None:
+    def __init__(self, caller: str, first: int, keep_going: bool) -> None:
+        self.caller = caller
         self.first = first
         self.keep_going = keep_going
         self.is_checked = False
@@ -53,7 +62,7 @@ class Answer:
         """The same, with a `SerializationError` in the place of what cannot be sent."""
         from pp._serialize.values import dumps_result  # noqa: PLC0415 - it comes from there
 
-        answer = Answer(self.first, self.keep_going)
+        answer = Answer(self.caller, self.first, self.keep_going)
         answer.nanoseconds = self.nanoseconds
         answer.is_checked = True
         failures = dict(self.failures)
@@ -63,7 +72,8 @@ class Answer:
                     dumps_result(result, proto)
                 answer.results.append(result)
             except SerializationError as error:
-                told = SerializationError(f"item {self.first + place} of map(): {error}")
+                item = f"item {self.first + place} of {self.caller}()"
+                told = SerializationError(f"{item}: {error}")
                 told.__cause__ = error.__cause__
                 answer.fail(place, told)
                 if not self.keep_going:
@@ -76,6 +86,7 @@ class Answer:
 
 def run_chunk(
     func: Callable[..., Any],
+    caller: str,
     first: int,
     budget: int,
     keep_going: bool,
@@ -86,17 +97,18 @@ def run_chunk(
 
     Args:
         func: the function.
-        first: the number of the first item, for messages.
+        caller: the method of the server that was called, for messages.
+        first: the number of the first item, likewise.
         budget: after so many nanoseconds, what has not begun is left to the client, which
             finds fewer results than items; 0 for never.
         keep_going: whether to go on after an item has raised.
-        is_rows: whether there is one column, of tuples of arguments.
+        is_rows: whether there is one column, of iterables of arguments.
         columns: for each argument its values, a list or the (start, stop, step) of a range.
     """
     columns = tuple(range(*c) if type(c) is tuple else c for c in columns)
     count = len(columns[0])
     calls = starmap(func, columns[0]) if is_rows else map(func, *columns)
-    answer = Answer(first, keep_going)
+    answer = Answer(caller, first, keep_going)
     stretch = max(1, min(count // _LOOKS, _MOST_BETWEEN_LOOKS)) if budget else count
     start = perf_counter_ns()
     end = start + budget

@@ -1,4 +1,4 @@
-"""`Server.map` as callers see it."""
+"""`Server.map` and `Server.starmap` as callers see them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 if TYPE_CHECKING:
     from pp._core import Engine
+    from pp._map.progress import MakeBar
     from pp._map.results import Results
     from pp._serialize.functions import FunctionPacker
 
@@ -40,6 +41,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
     ) -> Results[T]: ...
 
     @overload
@@ -55,6 +57,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
     ) -> Results[T]: ...
 
     @overload
@@ -71,6 +74,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
     ) -> Results[T]: ...
 
     @overload
@@ -88,6 +92,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
     ) -> Results[T]: ...
 
     @overload
@@ -106,6 +111,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
     ) -> Results[T]: ...
 
     @overload
@@ -118,6 +124,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
     ) -> Results[T]: ...
 
     @overload
@@ -130,6 +137,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: bool,
+        progress: bool | MakeBar = False,
     ) -> Results[T | BaseException]: ...
 
     def map(
@@ -141,6 +149,7 @@ class MapsItems:
         buffersize: int | None = None,
         timeout: float | None = None,
         return_exceptions: bool = False,
+        progress: bool | MakeBar = False,
     ) -> Results[Any]:
         """Calls `func` with each item of an iterable, in workers; yields the results.
 
@@ -157,6 +166,9 @@ class MapsItems:
                 as the next result keeps the others waiting.
             timeout: how many seconds to wait for a result, from when it is asked for.
             return_exceptions: whether to return what items have raised in their places.
+            progress: whether to show how many items have ended: by tqdm's bar if tqdm is
+                installed, and else by a plain one. Or what makes such a bar, as
+                `tqdm.tqdm` does.
 
         Returns:
             An iterator of the results. `close()` ends it early, as does dropping it:
@@ -172,18 +184,75 @@ class MapsItems:
         cannot be serialized raises `SerializationError` in its place.
         """
         # Programs that do not map need none of it.
-        from pp._map.call import begin, check, mapped, name_of  # noqa: PLC0415
-        from pp._map.run import Options  # noqa: PLC0415
-        from pp._map.sender import Server  # noqa: PLC0415
+        from pp._map.call import Call  # noqa: PLC0415
+        from pp._map.options import Options  # noqa: PLC0415
 
-        check(func, iterables, chunksize, buffersize, timeout)
-        options = Options(ordered, buffersize, timeout, return_exceptions)
-        server = Server(
-            engine=self._engine,
-            function=mapped(func, self._engine, self._packer, self._proto),
-            name=name_of(func),
-            proto=self._proto,
-            workers=self.get_ncpus,
-            prints_errors=self._print_errors,
-        )
-        return begin(server, iterables, chunksize, options)
+        options = Options("map", ordered, buffersize, timeout, return_exceptions)
+        return Call(self, func, chunksize, options, progress).map(iterables)
+
+    @overload
+    def starmap(
+        self,
+        func: Callable[..., T],
+        items: Iterable[Iterable[Any]],
+        /,
+        *,
+        chunksize: int | Literal["auto"] = "auto",
+        ordered: bool = True,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        return_exceptions: Literal[False] = False,
+        progress: bool | MakeBar = False,
+    ) -> Results[T]: ...
+
+    @overload
+    def starmap(
+        self,
+        func: Callable[..., T],
+        items: Iterable[Iterable[Any]],
+        /,
+        *,
+        chunksize: int | Literal["auto"] = "auto",
+        ordered: bool = True,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        return_exceptions: bool,
+        progress: bool | MakeBar = False,
+    ) -> Results[T | BaseException]: ...
+
+    def starmap(
+        self,
+        func: Callable[..., Any],
+        items: Iterable[Iterable[Any]],
+        /,
+        *,
+        chunksize: int | Literal["auto"] = "auto",
+        ordered: bool = True,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        return_exceptions: bool = False,
+        progress: bool | MakeBar = False,
+    ) -> Results[Any]:
+        """Calls `func` with the arguments in each item of an iterable; yields the results.
+
+        As `map` in all else: `starmap(pow, [(2, 5), (3, 2)])` is
+        `map(pow, [2, 3], [5, 2])`.
+
+        Args:
+            func: any callable, as for `submit`. It is sent as it is now.
+            items: iterables, mostly tuples, of the arguments of one call each. One that is
+                not iterable raises `TypeError` in its place.
+            chunksize: see `map`.
+            ordered: see `map`.
+            buffersize: see `map`.
+            timeout: see `map`.
+            return_exceptions: see `map`.
+            progress: see `map`.
+
+        Returns, raises: see `map`.
+        """
+        from pp._map.call import Call  # noqa: PLC0415 - as above
+        from pp._map.options import Options  # noqa: PLC0415
+
+        options = Options("starmap", ordered, buffersize, timeout, return_exceptions)
+        return Call(self, func, chunksize, options, progress).starmap(items)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
-__all__ = ["Input", "Items", "input_of"]
+__all__ = ["Input", "Items", "Iterated", "input_of", "iterator_of", "may_wait_for"]
 
 # Items that take longer to come than this, in seconds, are sent without those that follow.
 _PATIENCE = 0.002
@@ -28,7 +28,8 @@ class Items:
     """Some items in a row.
 
     Args:
-        columns: for each argument its values; or, with `is_rows`, one column of tuples.
+        columns: for each argument its values; or, with `is_rows`, one column of iterables
+            of arguments.
         is_rows: see there.
     """
 
@@ -61,10 +62,15 @@ class Input(Protocol):
     Attributes:
         may_wait: whether taking items may take any time.
         ended: whether there are no more.
+        is_awaited: whether there may be more, but none can be had yet.
     """
 
     may_wait: bool
-    ended: bool
+
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def is_awaited(self) -> bool: ...
 
     def remaining(self) -> int | None:
         """How many items are left; None if that is not known."""
@@ -74,30 +80,41 @@ class Input(Protocol):
         iterables raise. None, if there are none.
         """
 
+    def wait(self, seconds: float) -> None:
+        """Waits as long as `is_awaited`, but no longer than this."""
+
     def drop(self) -> None:
         """Ends it, and refers to nothing of the user's any more."""
 
 
-def input_of(iterables: tuple[Iterable[Any], ...]) -> Input:
-    """What gives the items of these iterables.
+def input_of(iterables: tuple[Iterable[Any], ...], caller: str) -> Input:
+    """What gives the items of these iterables, the second argument of `caller` and on.
 
     Raises:
         TypeError: one is not iterable.
     """
     if all(type(each) in _SLICED and _has_length(each) for each in iterables):
         return _Sliced(iterables)
-    iterators = []
-    for position, each in enumerate(iterables, 2):
-        try:
-            iterators.append(iter(each))
-        except TypeError as error:
-            if hasattr(type(each), "__iter__"):
-                raise
-            raise TypeError(
-                f"argument {position} of map() must be iterable, not "
-                f"{type(each).__name__!r}: {each!r:.100}"
-            ) from error
-    return _Iterated(iterators, may_wait=not all(type(each) in _READY for each in iterables))
+    iterators = [iterator_of(each, at, caller) for at, each in enumerate(iterables, 2)]
+    return Iterated(iterators, may_wait=any(map(may_wait_for, iterables)))
+
+
+def iterator_of(iterable: Iterable[Any], position: int, caller: str) -> Iterator[Any]:
+    """The iterator of an argument; raises `TypeError` if it has none."""
+    try:
+        return iter(iterable)
+    except TypeError as error:
+        if hasattr(type(iterable), "__iter__"):
+            raise
+        raise TypeError(
+            f"argument {position} of {caller}() must be iterable, not "
+            f"{type(iterable).__name__!r}: {iterable!r:.100}"
+        ) from error
+
+
+def may_wait_for(iterable: Iterable[Any]) -> bool:
+    """Whether the items of an iterable may take any time to come."""
+    return type(iterable) not in _READY
 
 
 def _has_length(sequence: Any) -> bool:
@@ -108,7 +125,16 @@ def _has_length(sequence: Any) -> bool:
         return False
 
 
-class _Sliced:
+class _AtOnce:
+    """An input whose `take` gives items unless there are none."""
+
+    is_awaited = False
+
+    def wait(self, seconds: float) -> None:
+        """There is nothing to wait for."""
+
+
+class _Sliced(_AtOnce):
     """Lists, ranges and tuples."""
 
     may_wait = False
@@ -137,7 +163,7 @@ class _Sliced:
             into(Items(columns))
 
 
-class _Iterated:
+class Iterated(_AtOnce):
     """Any iterables, taken from one item at a time."""
 
     def __init__(self, iterators: list[Iterator[Any]], may_wait: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pp._errors import DestroyedServerError, PPError
@@ -14,27 +13,19 @@ from pp._outcome import print_failure, print_output, restore
 
 if TYPE_CHECKING:
     from pp._map.inputs import Input
+    from pp._map.options import Options
     from pp._map.pieces import Piece
+    from pp._map.progress import Shows
     from pp._map.sender import Server
     from pp._map.sizes import FittingSize, FixedSize
 
-__all__ = ["Options", "Run"]
+__all__ = ["Run"]
 
 # The longest that a lock can be waited for.
 _LONGEST = threading.TIMEOUT_MAX
 
 # How often to look whether another thread has closed the map, in seconds.
 _LOOK = 0.25
-
-
-@dataclass(frozen=True)
-class Options:
-    """See `pp.Server.map`."""
-
-    ordered: bool
-    buffersize: int | None
-    timeout: float | None
-    return_exceptions: bool
 
 
 class Run:
@@ -44,26 +35,35 @@ class Run:
     _closed = True
 
     def __init__(
-        self, server: Server, options: Options, source: Input, sizes: FittingSize | FixedSize
+        self,
+        server: Server,
+        options: Options,
+        source: Input,
+        sizes: FittingSize | FixedSize,
+        progress: Shows | None,
     ) -> None:
         self._engine = server.engine
         self._prints_errors = server.prints_errors
+        self._caller = options.caller
         self._timeout = options.timeout
         self._return_exceptions = options.return_exceptions
         self._order = InOrder() if options.ordered else OfAnyOrder()
-        self._sender = Sender(
-            server,
-            source,
-            sizes,
-            self._order,
-            buffersize=options.buffersize,
-            keep_going=options.return_exceptions or server.prints_errors,
-        )
+        self._sender = Sender(server, source, sizes, self._order, options)
+        self._progress = progress
         self._turn = threading.Lock()
         self._whose: int | None = None
         # What is to be raised next.
         self._error: BaseException | None = None
         self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more results will come."""
+        return self._closed
+
+    def check_process(self) -> None:
+        """Raises `PPError` in a forked child."""
+        self._engine.check_process()
 
     def next_block(self) -> list[Any]:
         """The next results; at least one.
@@ -89,10 +89,23 @@ class Run:
             self._whose = None
             self._turn.release()
 
+    def ready_block(self) -> list[Any]:
+        """More results, if there are any without waiting and asking for more."""
+        if not self._turn.acquire(blocking=False):
+            return []
+        try:
+            self._sender.collect()
+            if self._closed or self._error is not None or not self._order.is_ready():
+                return []
+            return self._taken()
+        finally:
+            self._turn.release()
+
     def close(self) -> None:
         """Ends the map. What has not begun is not run; what runs is not waited for."""
         self._closed = True
         self._sender.withdraw()
+        self._close_progress()
         # Who waits for a result forgets the rest.
         if self._turn.acquire(blocking=False):
             try:
@@ -112,13 +125,13 @@ class Run:
             if self._error is not None:
                 self._raise(self._error)
             sender.collect()
+            if self._progress is not None:
+                self._progress.show(sender.finished, sender.failed)
             # What may take its time must not delay what is there.
             if not (sender.may_wait and order.is_ready()):
                 sender.feed()
             if order.is_ready():
-                # Unpickling exceptions may be interrupted: it is taken when that is done.
-                block = self._handed_out(order.first())
-                sender.delivered(order.take(), len(block))
+                block = self._taken()
             elif sender.is_busy:
                 self._wait(deadline)
             else:
@@ -131,6 +144,13 @@ class Run:
             raise StopIteration
         return block
 
+    def _taken(self) -> list[Any]:
+        """The results of the next piece, which is ready."""
+        # Unpickling exceptions may be interrupted: it is taken when that is done.
+        block = self._handed_out(self._order.first())
+        self._sender.delivered(self._order.take(), len(block))
+        return block
+
     def _wait(self, deadline: float | None) -> None:
         """Waits until a job has ended, or for a while."""
         patience = _LOOK
@@ -141,7 +161,9 @@ class Run:
         self._sender.wait(patience)
 
     def _raise_timeout(self) -> NoReturn:
-        raise TimeoutError(f"map() had no result within {self._timeout} s; more may come")
+        raise TimeoutError(
+            f"{self._caller}() had no result within {self._timeout} s; more may come"
+        )
 
     def _handed_out(self, piece: Piece) -> list[Any]:
         """The results of a piece, up to the first error that is to be raised."""
@@ -186,6 +208,12 @@ class Run:
                 "results of this map; begin a new one"
             )
         self._closed = self._error is None
+        if self._closed:
+            self._close_progress()
+
+    def _close_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.close(self._sender.finished, self._sender.failed)
 
     def _raise(self, error: BaseException) -> NoReturn:
         """Raises an error, after which nothing comes."""
@@ -193,4 +221,5 @@ class Run:
         self._closed = True
         self._sender.withdraw()
         self._sender.forget()
+        self._close_progress()
         raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pp._serialize.values import dumps_args
 if TYPE_CHECKING:
     from pp._core import Engine, Function
     from pp._map.inputs import Input, Items
+    from pp._map.options import Options
     from pp._map.pieces import InOrder, OfAnyOrder
     from pp._map.sizes import FittingSize, FixedSize
 
@@ -27,6 +29,10 @@ _SENT = 3
 # How far workers may get ahead of an item that takes long, in jobs and in bytes of results.
 _MOST_PIECES = 8192
 _MOST_BYTES = 2**26
+
+# How often to look for items while jobs are waited for, too, in seconds.
+_LEAST_PAUSE = 0.0005
+_MOST_PAUSE = 0.005
 
 # What says nothing about single items.
 _NOT_OF_ITEMS = (DestroyedServerError, WorkerStartError)
@@ -58,6 +64,8 @@ class Sender:
 
     Attributes:
         last_error: what is to be raised when all that was sent has ended.
+        finished: how many items have ended, as far as is known here.
+        failed: how many of these have failed.
     """
 
     def __init__(
@@ -66,17 +74,16 @@ class Sender:
         source: Input,
         sizes: FittingSize | FixedSize,
         order: InOrder | OfAnyOrder,
-        *,
-        buffersize: int | None,
-        keep_going: bool,
+        options: Options,
     ) -> None:
         self._server = server
         self._input = source
         self._sizes = sizes
         self._order = order
-        self._buffersize = buffersize
-        self._keep_going = keep_going
-        self._group = server.engine.group("map")
+        self._caller = options.caller
+        self._buffersize = options.buffersize
+        self._keep_going = options.return_exceptions or server.prints_errors
+        self._group = server.engine.group(options.caller)
         self._unsent: deque[Piece] = deque()
         self._sent: list[Piece] = []
         self._taken = 0
@@ -85,7 +92,11 @@ class Sender:
         self._held = 0
         # Whether what is taken from the input now would come after an error.
         self._is_doomed = False
+        # Whether workers could do with items that the input does not have yet.
+        self._is_starved = False
         self.last_error: BaseException | None = None
+        self.finished = 0
+        self.failed = 0
 
     @property
     def may_wait(self) -> bool:
@@ -95,7 +106,7 @@ class Sender:
     @property
     def is_busy(self) -> bool:
         """Whether more results will come by themselves."""
-        return bool(self._sent)
+        return bool(self._sent) or self._is_starved
 
     @property
     def lost(self) -> int:
@@ -103,8 +114,22 @@ class Sender:
         return self._taken - self._delivered
 
     def wait(self, seconds: float) -> None:
-        """Waits until a job has ended, or for so long."""
-        self._group.wait_below(len(self._sent), seconds)
+        """Waits until a job has ended or items that are needed have come, or for so long."""
+        if not self._is_starved:
+            self._group.wait_below(len(self._sent), seconds)
+        elif not self._sent:
+            self._input.wait(seconds)
+        else:
+            self._wait_for_either(seconds)
+
+    def _wait_for_either(self, seconds: float) -> None:
+        # Nothing but a job's end wakes who waits for jobs.
+        until = time.monotonic() + seconds
+        pause = _LEAST_PAUSE
+        while self._input.is_awaited and not self._group.wait_below(len(self._sent), pause):
+            if time.monotonic() > until:
+                return
+            pause = min(2 * pause, _MOST_PAUSE)
 
     def delivered(self, piece: Piece, count: int) -> None:
         """The caller gets so many results of a piece, and the piece is done with."""
@@ -158,6 +183,8 @@ class Sender:
         failures: list[tuple[int, bytes]],
     ) -> None:
         self._sizes.observe(len(results), nanoseconds)
+        self.finished += len(results)
+        self.failed += len(failures)
         piece.failures = failures
         if failures and not self._keep_going:
             self._is_doomed = True
@@ -171,18 +198,24 @@ class Sender:
 
     def _fail(self, piece: Piece, error: BaseException) -> None:
         piece.end(error)
+        self.finished += piece.count
+        self.failed += piece.count
         self._is_doomed |= not self._keep_going
 
     def feed(self) -> None:
         """Sends as much as is good for the workers, as far as there is input."""
         workers = max(1, self._server.workers())
         most = _SENT * workers
+        self._is_starved = False
         while True:
             self._send_unsent(most, workers)
             room = self._room(most)
             if len(self._sent) >= most or room < 1 or self._input.ended or self._is_doomed:
                 return
             self._take_input(min(room, self._sizes.next(self._input.remaining(), workers)))
+            if self._input.is_awaited and not self._unsent:
+                self._is_starved = True
+                return
             if self._input.may_wait:
                 self.collect()
                 if self._order.is_ready():
@@ -224,11 +257,16 @@ class Sender:
         if piece.count > size:
             self._cut_first(size)
             return
-        args = (piece.first, self._sizes.budget, self._keep_going, piece.items.is_rows)
+        args = (
+            self._caller,
+            piece.first,
+            self._sizes.budget,
+            self._keep_going,
+            piece.items.is_rows,
+            piece.items.on_the_wire(),
+        )
         try:
-            piece.job = self._server.engine.submit(
-                self._server.function, (*args, piece.items.on_the_wire()), self._group
-            )
+            piece.job = self._server.engine.submit(self._server.function, args, self._group)
         except SerializationError as error:
             self._refuse_first(error)
         except Exception as error:
@@ -258,7 +296,7 @@ class Sender:
             dumps_args(piece.items.arguments(0), self._server.proto, self._server.name)
         except SerializationError as its_own:
             error = its_own
-        told = SerializationError(f"item {piece.first} of map(): {error}")
+        told = SerializationError(f"item {piece.first} of {self._caller}(): {error}")
         told.__cause__ = error.__cause__
         self._unsent.popleft()
         self._fail(piece, told)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import pickle
+from typing import Any, NamedTuple
 
 
 class Form(NamedTuple):
@@ -20,6 +21,8 @@ class Form(NamedTuple):
             global namespaces of all functions in the payload.
         payload: the pickled callable.
         mapped: whether each job calls it with many items: see `pp._map.chunk`.
+        keywords: whether each job's arguments are a tuple of them and a dictionary of those
+            with names.
         modules: modules of the client's project, for nodes: name, whether it is a package,
             file name and source of each.
     """
@@ -33,3 +36,10 @@ class Form(NamedTuple):
     payload: bytes
     mapped: bool = False
     modules: tuple[tuple[str, bool, str, str], ...] = ()
+    keywords: bool = False
+
+
+def reformed(blob: bytes, **changes: Any) -> bytes:
+    """The same callable, with some attributes of its form changed."""
+    form = Form(*pickle.loads(blob))._replace(**changes)
+    return pickle.dumps(tuple(form), pickle.HIGHEST_PROTOCOL)

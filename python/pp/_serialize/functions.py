@@ -34,20 +34,27 @@ class PackedFunction:
         guards: while they hold, and `path` is what `sys.path` has, packing the same
             again would give the same; None if that cannot be told.
         mapped: as `handle`, for these bytes as a function of many items.
+        forms: the same for other forms, by what is changed in them.
         path: the entries of `sys.path`.
     """
 
-    __slots__ = ("__weakref__", "blob", "guards", "handle", "mapped", "path")
+    __slots__ = ("__weakref__", "blob", "forms", "guards", "handle", "mapped", "path")
 
     def __init__(self, blob: bytes) -> None:
         self.blob = blob
         self.handle: Any = None
         self.mapped: Any = None
+        self.forms: dict[tuple[tuple[str, Any], ...], Any] = {}
         self.guards: Guards | None = None
         self.path: list[str] = []
 
     def __repr__(self) -> str:
         return f"<PackedFunction, {len(self.blob)} bytes>"
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    """What to call it in messages."""
+    return str(getattr(func, "__qualname__", None) or type(func).__qualname__)
 
 
 class _Found:

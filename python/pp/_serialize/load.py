@@ -85,7 +85,13 @@ def load_function(blob: bytes) -> LoadedFunction:
         from pp._map.chunk import run_chunk  # noqa: PLC0415 - many workers never need it
 
         target = functools.partial(run_chunk, target)
+    if form.keywords:
+        target = functools.partial(_call, target)
     return LoadedFunction(target, form.reusable)
+
+
+def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
 
 
 def _set_path(path: tuple[str, ...]) -> None:

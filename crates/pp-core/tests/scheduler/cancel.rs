@@ -98,7 +98,7 @@ fn for_a_job_that_does_not_end_its_executor_is_killed_and_replaced() {
     env.effects();
     env.cancel(jobs[0]);
     let grace = Config::default().cancel_grace;
-    env.advance(grace - us(1));
+    env.advance(grace.checked_sub(us(1)).unwrap());
     assert!(env.scheduler.job(jobs[0]).is_some(), "patience is not over");
     env.advance(us(1));
     assert_eq!(env.ending(jobs[0]), Some(Ending::Cancelled));

@@ -7,6 +7,7 @@ use crate::env::{Env, Phase, Place, Worker};
 impl Env {
     /// Carries out all effects, then checks the scheduler against the model.
     pub(crate) fn absorb(&mut self) {
+        self.note_first();
         if self.hold > 0 {
             self.hold -= 1;
             self.is_late = true;
@@ -14,6 +15,7 @@ impl Env {
         }
         while let Some(effect) = self.scheduler.poll() {
             self.carry_out(&effect);
+            self.note_first();
             self.log.push(effect);
         }
         self.scheduler
@@ -30,6 +32,7 @@ impl Env {
         self.is_late = false;
         self.check_places();
         self.check_idle();
+        self.check_time_limits();
         self.check_balance();
     }
 
@@ -55,7 +58,11 @@ impl Env {
                 }
             }
             Effect::Interrupt { executor, job } => {
-                assert!(self.jobs[&job].cancelled, "nobody cancelled it: {effect:?}");
+                let is_over = self.is_over(executor, job);
+                let entry = self.jobs.get_mut(&job).expect("it lives");
+                assert!(entry.cancelled || is_over, "nobody wants that: {effect:?}");
+                assert!(!entry.interrupted, "it is asked twice: {effect:?}");
+                entry.interrupted = true;
                 let worker = self.worker(executor, effect);
                 assert_eq!(worker.held.first(), Some(&job), "{effect:?}");
                 assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
@@ -97,6 +104,7 @@ impl Env {
             credit: 0,
             held: Vec::new(),
             begun: false,
+            first: None,
             functions: std::collections::BTreeSet::new(),
             asked: Vec::new(),
             ever_asked: std::collections::BTreeSet::new(),
@@ -118,6 +126,10 @@ impl Env {
             "it was cancelled: {effect:?}"
         );
         assert_eq!(self.scheduler.data(job), Some(&entry.data));
+        for other in &entry.terms.after {
+            let is_met = self.ended.get(other) == Some(&None) && !self.failed.contains(other);
+            assert!(is_met, "{other} has not ended well: {effect:?}");
+        }
         let function = entry.function;
         self.check_order(job);
         let most = self
@@ -176,6 +188,9 @@ impl Env {
         let ready = self.wanted_and_ready();
         let before = self.ended.insert(job, Some(ending));
         assert_eq!(before, None, "{job} ends twice: {ending:?}");
+        if let Some(Place::With(executor)) = self.jobs.get(&job).map(|entry| entry.place) {
+            self.is_over(executor, job);
+        }
         let entry = self.jobs.remove(&job).expect("it lives");
         assert_eq!(entry.data, data, "{job}");
         match ending {
@@ -193,6 +208,17 @@ impl Env {
             }
             Ending::Cancelled => assert!(entry.cancelled, "nobody cancelled {job}"),
             Ending::Destroyed => assert!(self.destroyed, "{job}"),
+            Ending::TimedOut { limit } => {
+                assert_eq!(entry.terms.time_limit, Some(limit), "{job}");
+                assert!(entry.place != Place::Waiting && !entry.cancelled, "{job}");
+                assert!(self.overdue.remove(&job), "its time is not over: {job}");
+            }
+            Ending::DependencyFailed { .. } | Ending::DependencyCancelled { .. } => {
+                assert_eq!(entry.place, Place::Waiting, "{job}");
+                let mut others = entry.terms.after.iter();
+                let is_explained = others.any(|&other| self.spread(other) == Some(ending));
+                assert!(is_explained, "{job}: {ending:?}");
+            }
         }
         if let Place::With(executor) = entry.place {
             self.condemned.push(executor);
@@ -221,6 +247,8 @@ impl Env {
         let with: usize = self.workers.values().map(|worker| worker.held.len()).sum();
         assert_eq!(self.scheduler.outstanding(), with);
         assert_eq!(self.scheduler.queued(), self.queued().len());
+        let waiting = self.jobs_at(Place::Waiting).len();
+        assert_eq!(self.scheduler.waiting(), waiting);
         assert_eq!(self.scheduler.worker_counts().total(), self.workers.len());
         for (&executor, worker) in &self.workers {
             let stats = self.scheduler.executor_stats(executor).expect("it lives");

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use pp_core::{
-    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Scheduler, Time,
+    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Scheduler, Terms, Time,
 };
 
 /// The credit of executors that get no other.
@@ -22,6 +22,8 @@ pub(crate) struct Worker {
     pub(crate) held: Vec<JobId>,
     /// The job that it has begun, always the first that it holds.
     pub(crate) begun: bool,
+    /// The first that it holds, and since when that is the first.
+    pub(crate) first: Option<(JobId, Time)>,
     pub(crate) functions: BTreeSet<FunctionId>,
     /// Asked back, and no answer given.
     pub(crate) asked: Vec<JobId>,
@@ -45,16 +47,23 @@ pub(crate) enum Phase {
 /// What the model knows of a job.
 pub(crate) struct Job {
     pub(crate) function: FunctionId,
+    pub(crate) terms: Terms,
+    /// Jobs that it waits for.
+    pub(crate) unmet: BTreeSet<JobId>,
     pub(crate) data: u64,
     pub(crate) place: Place,
     pub(crate) deaths: u32,
     /// It came back to the queue at least once.
     pub(crate) returned: bool,
     pub(crate) cancelled: bool,
+    /// It was asked to end.
+    pub(crate) interrupted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
+    /// Waits for other jobs.
+    Waiting,
     Queue,
     With(ExecutorId),
 }
@@ -68,8 +77,12 @@ pub(crate) struct Env {
     pub(crate) workers: BTreeMap<ExecutorId, Worker>,
     /// Live jobs.
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    /// How the others ended; `None` for those that finished.
+    /// How the others ended; `None` for those that finished or failed.
     pub(crate) ended: BTreeMap<JobId, Option<Ending>>,
+    /// Those that failed.
+    pub(crate) failed: BTreeSet<JobId>,
+    /// Those that have run for longer than they may.
+    pub(crate) overdue: BTreeSet<JobId>,
     /// Recalls are answered while effects are polled, as with claims in shared
     /// memory; else by [`Env::answer`].
     pub(crate) answers_at_once: bool,
@@ -125,6 +138,8 @@ impl Env {
             workers: BTreeMap::new(),
             jobs: BTreeMap::new(),
             ended: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            overdue: BTreeSet::new(),
             submitted: 0,
             hold: 0,
             is_late: false,
@@ -192,8 +207,12 @@ impl Env {
     }
 
     pub(crate) fn queued(&self) -> Vec<JobId> {
+        self.jobs_at(Place::Queue)
+    }
+
+    pub(crate) fn jobs_at(&self, place: Place) -> Vec<JobId> {
         let jobs = self.jobs.iter();
-        jobs.filter(|(_, job)| job.place == Place::Queue)
+        jobs.filter(|(_, job)| job.place == place)
             .map(|(&id, _)| id)
             .collect()
     }

@@ -1,9 +1,10 @@
 //! The events of the virtual world: each tells the scheduler, and the model what it
 //! has to expect of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pp_core::{ExecutorId, FunctionId, JobId};
+use pp_core::{ExecutorId, FunctionId, JobId, Terms};
 
 use crate::env::{CREDIT, Env, Job, Phase, Place};
 
@@ -11,27 +12,43 @@ impl Env {
     // Events of jobs.
 
     pub(crate) fn submit(&mut self, function: FunctionId) -> JobId {
-        self.somebody_asks();
         let data = self.submitted;
-        self.submitted += 1;
-        let job = self
-            .scheduler
-            .submit(function, data, self.now)
-            .expect("it is not destroyed");
+        let job = self.scheduler.submit(function, data, self.now);
+        self.submitted(
+            job.expect("it is not destroyed"),
+            function,
+            Terms::default(),
+        )
+    }
+
+    /// The model hears of a new job, which carries the number of those before.
+    pub(crate) fn submitted(&mut self, job: JobId, function: FunctionId, terms: Terms) -> JobId {
         let newest = self.jobs.last_key_value().map(|(&job, _)| job);
         let newest = newest.max(self.ended.last_key_value().map(|(&job, _)| job));
         assert!(newest < Some(job), "{job} is not newer than {newest:?}");
-        self.jobs.insert(
-            job,
-            Job {
-                function,
-                data,
-                place: Place::Queue,
-                deaths: 0,
-                returned: false,
-                cancelled: false,
+        let live = |job: &&JobId| self.jobs.contains_key(job);
+        let unmet: BTreeSet<_> = terms.after.iter().filter(live).copied().collect();
+        let is_ready = unmet.is_empty();
+        let entry = Job {
+            function,
+            terms,
+            unmet,
+            data: self.submitted,
+            place: if is_ready {
+                Place::Queue
+            } else {
+                Place::Waiting
             },
-        );
+            deaths: 0,
+            returned: false,
+            cancelled: false,
+            interrupted: false,
+        };
+        self.submitted += 1;
+        self.jobs.insert(job, entry);
+        if is_ready {
+            self.somebody_asks();
+        }
         self.absorb();
         job
     }
@@ -48,30 +65,51 @@ impl Env {
 
     /// The executor runs its first job to the end.
     pub(crate) fn finish(&mut self, executor: ExecutorId, run_time: Duration) -> JobId {
+        let job = self.take_first(executor);
+        let data = self
+            .scheduler
+            .job_finished(executor, job, run_time, self.now);
+        if self.note_end(executor, job, data) {
+            self.note_success(job);
+        }
+        self.absorb();
+        job
+    }
+
+    /// The executor is through with its first job.
+    pub(crate) fn take_first(&mut self, executor: ExecutorId) -> JobId {
         let worker = self.workers.get_mut(&executor).expect("it lives");
         let job = worker.held.remove(0);
         worker.begun = false;
         worker.asked.retain(|&asked| asked != job);
-        let data = self
-            .scheduler
-            .job_finished(executor, job, run_time, self.now);
-        let entry = self.jobs.get_mut(&job).expect("it lives");
-        assert_eq!(entry.place, Place::With(executor));
-        if data.is_none() && self.is_late {
-            // It was ended before, and we shall hear of it.
-            entry.place = Place::Queue;
-        } else {
-            assert_eq!(data, Some(entry.data), "{job} finished on {executor}");
-            self.jobs.remove(&job);
-            self.ended.insert(job, None);
-            let worker = self.workers.get_mut(&executor).expect("it lives");
-            worker.finished += 1;
-            if worker.finished == 1 {
-                self.failures = 0;
-            }
-        }
-        self.absorb();
+        worker.ever_asked.remove(&job);
+        let place = &mut self.jobs.get_mut(&job).expect("it lives").place;
+        assert_eq!(*place, Place::With(executor));
+        // If it was ended before, we shall hear of it.
+        *place = Place::Queue;
         job
+    }
+
+    /// The scheduler was told of the end of a job, and gave this; false if it had ended it
+    /// before.
+    pub(crate) fn note_end(&mut self, executor: ExecutorId, job: JobId, data: Option<u64>) -> bool {
+        if data.is_none() && self.is_late {
+            return false;
+        }
+        let entry = self.jobs.remove(&job).expect("it lives");
+        assert_eq!(data, Some(entry.data), "{job} finished on {executor}");
+        self.ended.insert(job, None);
+        self.note_run(executor);
+        true
+    }
+
+    /// The executor has run a job.
+    pub(crate) fn note_run(&mut self, executor: ExecutorId) {
+        let worker = self.workers.get_mut(&executor).expect("it lives");
+        worker.finished += 1;
+        if worker.finished == 1 {
+            self.failures = 0;
+        }
     }
 
     /// Time passes, then the executor's first job ends after as long.
@@ -199,7 +237,8 @@ impl Env {
             entry.deaths += u32::from(charged.contains(&job));
             entry.place = Place::Queue;
             entry.returned = true;
-            if !entry.cancelled && entry.deaths < self.config.max_worker_deaths.get() {
+            let is_over = std::mem::take(&mut entry.interrupted);
+            if !entry.cancelled && !is_over && entry.deaths < self.config.max_worker_deaths.get() {
                 self.somebody_asks();
             }
         }
@@ -226,7 +265,7 @@ impl Env {
         self.given_up |= self.failures >= self.config.start_attempts.max(1) && others == 0;
     }
 
-    fn somebody_asks(&mut self) {
+    pub(crate) fn somebody_asks(&mut self) {
         if std::mem::take(&mut self.given_up) {
             self.failures = 0;
         }

@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{Config, ExecutorId, ExecutorState, FunctionId, JobId, WindowConfig};
+use pp_core::{Config, ExecutorId, ExecutorState, FunctionId, JobId, Terms, WindowConfig};
 
-use crate::env::{Env, Phase, Place, function, us};
+use crate::env::{Env, Phase, Place, function, ms, us};
 use crate::rng::Rng;
 
 /// One random event. Numbers choose among what is possible when it happens; an
@@ -16,6 +16,12 @@ pub(crate) enum Op {
         function: u8,
         count: u8,
     },
+    /// Some jobs for which more is asked.
+    SubmitWith {
+        function: u8,
+        count: u8,
+        terms: u32,
+    },
     Begin(u8),
     Finish {
         worker: u8,
@@ -25,6 +31,13 @@ pub(crate) enum Op {
         worker: u8,
         credit: u8,
     },
+    /// A job fails in a way of its own.
+    Fail {
+        worker: u8,
+        number: u32,
+    },
+    /// A job that was asked to end does so.
+    Stop(u8),
     FailStart(u8),
     /// A ready or dying executor is lost; with `begin`, while it runs a job.
     Die {
@@ -59,12 +72,19 @@ impl Op {
         let number = u32::try_from(rng.next() >> 32).expect("it fits");
         let job = u16::try_from(number >> 16).expect("it fits");
         match kind {
-            0..52 => Self::Submit {
+            0..42 => Self::Submit {
                 function: worker,
                 count: credit,
             },
-            52..72 => Self::Begin(worker),
-            72..160 => Self::Finish { worker, number },
+            42..56 => Self::SubmitWith {
+                function: worker,
+                count: credit,
+                terms: number,
+            },
+            56..75 => Self::Begin(worker),
+            75..154 => Self::Finish { worker, number },
+            154..157 => Self::Fail { worker, number },
+            157..160 => Self::Stop(worker),
             160..182 => Self::Ready { worker, credit },
             182..186 => Self::FailStart(worker),
             186..194 => Self::Die {
@@ -91,10 +111,12 @@ impl Op {
 pub(crate) fn random_config(rng: &mut Rng) -> Config {
     let mut small = |limit| u32::try_from(rng.below(limit)).expect("it fits");
     let (deaths, jobs, attempts, ahead) = (small(3), small(10), small(4), small(24));
+    let grace = small(3);
     Config {
         max_worker_deaths: NonZeroU32::MIN.saturating_add(deaths),
         jobs_per_executor: NonZeroU32::new(jobs).filter(|jobs| jobs.get() < 4),
         start_attempts: attempts,
+        cancel_grace: [ms(0), ms(20), ms(1_000)][grace as usize],
         window: WindowConfig {
             max_ahead: ahead,
             ..WindowConfig::default()
@@ -137,24 +159,34 @@ impl Env {
                 function: name,
                 count,
             } => self.submit_some(name, count),
+            Op::SubmitWith {
+                function: name,
+                count,
+                terms,
+            } => self.submit_some_with(name, count, terms),
             Op::Begin(worker) => {
                 if let Some(executor) = self.pick(worker, Phase::Ready, true) {
                     self.begin(executor);
                 }
             }
             Op::Finish { worker, number } => {
-                if let Some(executor) = self.pick(worker, Phase::Ready, true) {
-                    let name = self.jobs[&self.held(executor)[0]].function;
-                    self.begin(executor);
-                    if self.hold == 0 {
-                        self.advance(run_time(name, number));
-                    }
-                    self.finish(executor, run_time(name, number));
+                if let Some((executor, run_time)) = self.let_run(worker, number) {
+                    self.finish(executor, run_time);
+                }
+            }
+            Op::Fail { worker, number } => {
+                if let Some((executor, run_time)) = self.let_run(worker, number) {
+                    self.fail(executor, run_time);
                 }
             }
             Op::Ready { worker, credit } => {
                 if let Some(executor) = self.pick(worker, Phase::Starting, false) {
                     self.become_ready(executor, u32::from(credit % 16));
+                }
+            }
+            Op::Stop(worker) => {
+                if let Some(executor) = choose(&self.being_stopped(), usize::from(worker)) {
+                    self.stop(executor, us(40));
                 }
             }
             Op::FailStart(worker) => {
@@ -201,6 +233,18 @@ impl Env {
         }
     }
 
+    /// Lets a worker run a job, and tells which worker, and for how long.
+    fn let_run(&mut self, worker: u8, number: u32) -> Option<(ExecutorId, Duration)> {
+        let executor = self.pick(worker, Phase::Ready, true)?;
+        let name = self.jobs[&self.held(executor)[0]].function;
+        let run_time = run_time(name, number);
+        self.begin(executor);
+        if self.hold == 0 {
+            self.advance(run_time);
+        }
+        self.still_runs(executor).then_some((executor, run_time))
+    }
+
     fn submit_some(&mut self, name: u8, count: u8) {
         if self.destroyed {
             let refused = self.scheduler.submit(function(1), 77, self.now);
@@ -210,6 +254,33 @@ impl Env {
         let limit = [2, 5, 12, 50][usize::from(count) % 4];
         if self.jobs.len() < limit {
             self.submit_many(function(u64::from(name % 5)), usize::from(count / 4 % 8));
+        }
+    }
+
+    fn submit_some_with(&mut self, name: u8, count: u8, terms: u32) {
+        if self.destroyed || self.jobs.len() >= 60 {
+            return;
+        }
+        let mut rng = Rng::new(terms.into());
+        for _ in 0..count % 8 {
+            let terms = self.random_terms(&mut rng, count);
+            self.submit_with(function(u64::from(name % 5)), &terms);
+        }
+    }
+
+    fn random_terms(&self, rng: &mut Rng, most: u8) -> Terms {
+        let mut known: Vec<_> = self.jobs.keys().copied().collect();
+        // What has ended well before counts as met.
+        let is_good = |job: &JobId| self.ended[job].is_none() && !self.failed.contains(job);
+        let ended = self.ended.keys().rev().take(3).copied();
+        known.extend(ended.filter(is_good));
+        let mut number = || u32::try_from(rng.next() >> 32).expect("it fits");
+        let after = (0..most % 4)
+            .filter_map(|_| choose(&known, usize::try_from(number()).expect("it fits")))
+            .collect();
+        Terms {
+            after,
+            time_limit: number().is_multiple_of(3).then(|| some_time(number())),
         }
     }
 

@@ -10,6 +10,11 @@ use crate::rng::Rng;
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => any::<(u8, u8)>().prop_map(|(function, count)| Op::Submit { function, count }),
+        5 => any::<(u8, u8, u32)>().prop_map(|(function, count, terms)| {
+            Op::SubmitWith { function, count, terms }
+        }),
+        2 => any::<u8>().prop_map(Op::Stop),
+        2 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Fail { worker, number }),
         4 => any::<u8>().prop_map(Op::Begin),
         14 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Finish { worker, number }),
         5 => any::<(u8, u8)>().prop_map(|(worker, credit)| Op::Ready { worker, credit }),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use pp_runtime::{JobFailure, Outcome, Region, Report};
+use pp_runtime::{Outcome, Region, Report};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -57,7 +57,7 @@ impl Job {
             }
             Err(exception) => exception,
         };
-        if let Some(JobFailure::Cancelled) = outcome.failure() {
+        if self.inner.is_cancelled() {
             return Err(PyErr::from_value(exception));
         }
         Ok(exception.unbind())

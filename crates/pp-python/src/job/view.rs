@@ -124,7 +124,14 @@ impl Job {
 fn name_of(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Value(_) => "finished",
-        Outcome::Failed(failure) if matches!(**failure, JobFailure::Cancelled) => "cancelled",
+        Outcome::Failed(failure)
+            if matches!(
+                **failure,
+                JobFailure::Cancelled | JobFailure::DependencyCancelled(_)
+            ) =>
+        {
+            "cancelled"
+        }
         _ => "failed",
     }
 }

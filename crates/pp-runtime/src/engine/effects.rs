@@ -9,7 +9,8 @@ use super::events::WorkerEvents;
 use super::inbox::Next;
 use super::node::{Node, Parting};
 use super::nodes::with_node;
-use super::outcome::Outcome;
+use super::outcome::{JobFailure, Outcome};
+use super::record::Ran;
 use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::{Stage, Worker};
@@ -53,9 +54,8 @@ impl Shared {
         let mut arrivals = std::mem::take(&mut state.arrivals);
         self.inbox.take(&mut arrivals);
         if !arrivals.is_empty() {
-            let now = state.now();
             for job in arrivals.drain(..) {
-                state.submit(job, now);
+                state.submit(job);
             }
         }
         state.arrivals = arrivals;
@@ -118,7 +118,7 @@ impl Shared {
                 charges,
                 ..
             } => {
-                let failure = state.failure(&ending);
+                let failure = state.failure(&data, &ending);
                 state.report_charges(&data, charges);
                 let ran = State::ran_before(&failure, charges);
                 state.end(&data, Outcome::Failed(Box::new(failure)), ran);
@@ -232,13 +232,20 @@ fn send_job(state: &mut State, id: ExecutorId, job_id: JobId) {
     let Some(job) = state.scheduler.data(job_id).map(Arc::clone) else {
         return;
     };
+    let Some(args) = job.args() else {
+        let outcome = Outcome::Failed(Box::new(JobFailure::TooMuch));
+        state.take_result(id, job_id, outcome, Ran::NOT);
+        return;
+    };
     if state.links.nodes.contains_key(&id) {
+        let time_limit = job.if_asked(|asked| asked.time_limit).flatten();
         return with_node(state, id, |node| {
-            node.send_job(job_id, job.function().id(), job.args())
+            node.send_terms(job_id, time_limit)?;
+            node.send_job(job_id, job.function().id(), args)
         });
     }
     with_channel(state, id, |channel| {
-        channel.send_job(job_id, job.function().id(), job.args())
+        channel.send_job(job_id, job.function().id(), args)
     });
 }
 

@@ -134,7 +134,7 @@ impl State {
     /// Who runs a live job, if it has begun as far as is known.
     fn runner_of(&self, job: JobId) -> Option<Place> {
         let executor = match self.scheduler.job(job)?.state {
-            JobState::Queued => return None,
+            JobState::Queued | JobState::Waiting => return None,
             JobState::Sent { executor }
             | JobState::Recalling { executor }
             | JobState::Cancelling { executor } => executor,

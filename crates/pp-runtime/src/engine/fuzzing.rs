@@ -132,8 +132,7 @@ impl Gateway {
         let job = Job::new(function, args, group, Duration::ZERO, Origin::Here);
         job.set_number(self.submitted);
         self.submitted += 1;
-        let now = state.now();
-        state.submit(Arc::new(job), now);
+        state.submit(Arc::new(job));
         self.shared.settle(&mut state);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pp_core::{ExecutorId, Time};
+use pp_core::ExecutorId;
 
 use super::effects::with_channel;
 use super::outcome::{Outcome, Report};
@@ -45,10 +45,9 @@ pub(super) fn take_in(state: &mut State, id: ExecutorId) {
         }
         None => Ok(()),
     };
-    let now = state.now();
     let handled = news
         .drain(..)
-        .try_for_each(|message| take_message(state, id, message, now));
+        .try_for_each(|message| take_message(state, id, message));
     state.news = news;
     if let Err(error) = received.and(handled)
         && let Some(worker) = state.workers.get_mut(&id)
@@ -57,34 +56,25 @@ pub(super) fn take_in(state: &mut State, id: ExecutorId) {
     }
 }
 
-fn take_message(
-    state: &mut State,
-    id: ExecutorId,
-    message: Received,
-    now: Time,
-) -> Result<(), LineError> {
+fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<(), LineError> {
     match message {
         Received::Ready { credit } => become_ready(state, id, credit),
         Received::Result { job, header, bytes } => {
             let report = Report::new(bytes, header.output_len, header.errors_len)
                 .ok_or(LineError::Unexpected("length of a job's output"))?;
             let outcome = Outcome::reported(header.status, report);
-            let data = state.scheduler.job_finished(id, job, header.run_time, now);
-            // A job that was cancelled meanwhile has ended already.
-            if let Some(data) = data {
-                state.totals.add(header.run_time);
+            let worker = state
+                .workers
+                .get(&id)
+                .and_then(|worker| worker.line.as_ref());
+            let ran = Ran {
+                run_time: header.run_time,
+                worker: worker.map_or(0, |line| line.process.pid()),
+                site: HERE,
+                attempts: 1,
+            };
+            if state.take_result(id, job, outcome, ran) {
                 state.local.add(header.run_time);
-                let worker = state
-                    .workers
-                    .get(&id)
-                    .and_then(|worker| worker.line.as_ref());
-                let ran = Ran {
-                    run_time: header.run_time,
-                    worker: worker.map_or(0, |line| line.process.pid()),
-                    site: HERE,
-                    attempts: 1,
-                };
-                state.end(&data, outcome, ran);
             }
             Ok(())
         }

@@ -8,8 +8,12 @@ use crate::blob::Blob;
 use crate::segments::Parcel;
 use crate::sync::{Condvar, Mutex};
 
+use pp_core::{Ending, Terms};
+
+use super::asked::Asked;
 use super::functions::Function;
 use super::groups::Group;
+use super::inputs::compose;
 use super::notices::Notices;
 use super::outcome::{JobFailure, Outcome};
 use super::record::{Record, duration, micros};
@@ -35,6 +39,8 @@ pub struct Job {
 pub(super) enum Origin {
     /// This process.
     Here,
+    /// This process, and more is asked for it than for a plain job.
+    HereOnTerms,
     /// The parent, which is told of its end.
     Uplink,
 }
@@ -51,10 +57,12 @@ struct Pending {
 enum Content {
     /// The arguments, kept until the end, because the job may have to run again.
     Args(Blob),
+    /// The same of a job for which more is asked.
+    Asked(Box<(Blob, Asked)>),
     /// Where and when the job ran.
     Ended(Record),
     /// The same of a job that failed, and may be looked into with its arguments.
-    Failed(Box<(Record, Blob)>),
+    Failed(Box<(Record, Option<Blob>)>),
 }
 
 /// Those who sleep until a job has ended, and those who are told of it.
@@ -96,12 +104,34 @@ impl Job {
         submitted: Duration,
         origin: Origin,
     ) -> Self {
+        Self::with(Content::Args(args), function, group, submitted, origin)
+    }
+
+    /// A job of this process, for which more is asked than of a plain one.
+    pub(super) fn asked(
+        function: Arc<Function>,
+        args: Blob,
+        group: Arc<Group>,
+        submitted: Duration,
+        asked: Asked,
+    ) -> Self {
+        let content = Content::Asked(Box::new((args, asked)));
+        Self::with(content, function, group, submitted, Origin::HereOnTerms)
+    }
+
+    fn with(
+        content: Content,
+        function: Arc<Function>,
+        group: Arc<Group>,
+        submitted: Duration,
+        origin: Origin,
+    ) -> Self {
         Self {
             number: AtomicU64::new(0),
             function,
             group,
             pending: Mutex::new(Pending {
-                content: Content::Args(args),
+                content,
                 waiters: None,
             }),
             outcome: OnceLock::new(),
@@ -133,7 +163,10 @@ impl Job {
     /// Whether it has ended by being cancelled.
     pub fn is_cancelled(&self) -> bool {
         let failure = self.outcome().and_then(Outcome::failure);
-        matches!(failure, Some(JobFailure::Cancelled))
+        matches!(
+            failure,
+            Some(JobFailure::Cancelled | JobFailure::DependencyCancelled(_))
+        )
     }
 
     /// Blocks until the job has ended or `patience` is over; whether it has ended.
@@ -180,19 +213,55 @@ impl Job {
         &self.group
     }
 
-    /// The arguments; empty once the job has ended well.
-    pub(super) fn args(&self) -> Blob {
+    /// The arguments, with the results that are among them; empty once the job has ended well.
+    /// `None` if there is too much of them for one message.
+    pub(super) fn args(&self) -> Option<Blob> {
         match &self.pending.lock().content {
-            Content::Args(args) => args.clone(),
-            Content::Ended(_) => Blob::default(),
+            Content::Args(args) => Some(args.clone()),
+            Content::Asked(both) if both.1.inputs.is_empty() => Some(both.0.clone()),
+            Content::Asked(both) => compose(&both.0, &both.1.inputs),
+            Content::Ended(_) => Some(Blob::default()),
             Content::Failed(both) => both.1.clone(),
         }
+    }
+
+    /// The arguments of a job that has failed, unless it was never run.
+    pub fn args_of_failed(&self) -> Option<Blob> {
+        match &self.pending.lock().content {
+            Content::Failed(both) => both.1.clone(),
+            _ => None,
+        }
+    }
+
+    /// What `look` sees in what is asked for the job beyond the plain, if there is anything and
+    /// the job has not ended.
+    pub(super) fn if_asked<T>(&self, look: impl FnOnce(&Asked) -> T) -> Option<T> {
+        match &self.pending.lock().content {
+            Content::Asked(both) => Some(look(&both.1)),
+            _ => None,
+        }
+    }
+
+    /// What the scheduler is to be told beyond what it is told of a plain job, if there is
+    /// anything; or how the job ends at once, because one that it depends on has failed.
+    pub(super) fn terms(&self) -> Option<Result<Terms, Ending>> {
+        if self.origin != Origin::HereOnTerms {
+            return None;
+        }
+        self.if_asked(Asked::terms)
+    }
+
+    /// The job whose failure is why this one cannot run, if it depends on others: the first
+    /// that failed.
+    pub(super) fn root_of_failure(&self) -> Option<Arc<Job>> {
+        self.if_asked(Asked::root_of_failure).flatten()
     }
 
     /// How many bytes the arguments are; 0 once the job has ended.
     pub fn args_len(&self) -> usize {
         match &self.pending.lock().content {
             Content::Args(args) => Parcel::weight(args),
+            Content::Asked(both) => Parcel::weight(&both.0),
             _ => 0,
         }
     }
@@ -205,7 +274,7 @@ impl Job {
     /// Where and when it ran; `None` while it has not ended.
     pub(super) fn record(&self) -> Option<Record> {
         match &self.pending.lock().content {
-            Content::Args(_) => None,
+            Content::Args(_) | Content::Asked(_) => None,
             Content::Ended(record) => Some(*record),
             Content::Failed(both) => Some(both.0),
         }
@@ -217,7 +286,16 @@ impl Job {
         let aborted = matches!(failure, Some(JobFailure::ServerDestroyed));
         let keeps_args = !matches!(
             (&outcome, failure),
-            (Outcome::Value(_), _) | (_, Some(JobFailure::Cancelled | JobFailure::ServerDestroyed))
+            (Outcome::Value(_), _)
+                | (
+                    _,
+                    Some(
+                        JobFailure::Cancelled
+                            | JobFailure::DependencyCancelled(_)
+                            | JobFailure::DependencyFailed(_)
+                            | JobFailure::ServerDestroyed
+                    )
+                )
         );
         let mut pending = self.pending.lock();
         if self.outcome.set(outcome).is_err() {
@@ -226,8 +304,14 @@ impl Job {
         let before = std::mem::replace(&mut pending.content, Content::Ended(record));
         let spent = match before {
             Content::Args(args) if keeps_args => {
-                pending.content = Content::Failed(Box::new((record, args)));
+                pending.content = Content::Failed(Box::new((record, Some(args))));
                 None
+            }
+            Content::Asked(both) if keeps_args => {
+                // The results that are among them may not all be there.
+                let args = compose(&both.0, &both.1.inputs);
+                pending.content = Content::Failed(Box::new((record, args)));
+                Some(Content::Asked(both))
             }
             other => Some(other),
         };

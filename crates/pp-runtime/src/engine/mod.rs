@@ -8,6 +8,7 @@
 mod absence;
 mod answers;
 mod arriving;
+mod asked;
 mod attend;
 mod beats;
 mod config;
@@ -22,6 +23,7 @@ pub(crate) mod fuzzing;
 mod groups;
 mod guard;
 mod inbox;
+mod inputs;
 mod intake;
 mod io;
 mod job;
@@ -36,6 +38,7 @@ mod pulse;
 mod reading;
 mod record;
 mod reported;
+mod results;
 mod serving;
 mod shared;
 mod sites;
@@ -54,11 +57,13 @@ use crate::sync::Mutex;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub use asked::Asked;
 pub use attend::Attention;
 pub use config::{EngineConfig, NobodyLeft};
 pub use functions::Function;
 pub use futures::{Past, Place, Stage};
 pub use groups::Group;
+pub use inputs::{Inputs, InputsError};
 pub use job::Job;
 use job::Origin;
 pub(crate) use node::Parting;
@@ -154,13 +159,37 @@ impl Engine {
         group: &Arc<Group>,
     ) -> Result<Arc<Job>, EngineError> {
         self.check_process()?;
-        let job = Arc::new(Job::new(
+        self.put_job(Job::new(
             Arc::clone(function),
             args,
             Arc::clone(group),
             self.shared.born.elapsed(),
             Origin::Here,
-        ));
+        ))
+    }
+
+    /// Queues a job for which more is asked than of a plain one: see [`Self::submit`]. All
+    /// jobs that are named are this engine's.
+    pub fn submit_asked(
+        &self,
+        function: &Arc<Function>,
+        args: Blob,
+        group: &Arc<Group>,
+        asked: Asked,
+    ) -> Result<Arc<Job>, EngineError> {
+        self.check_process()?;
+        self.put_job(Job::asked(
+            Arc::clone(function),
+            args,
+            Arc::clone(group),
+            self.shared.born.elapsed(),
+            asked,
+        ))
+    }
+
+    #[inline]
+    fn put_job(&self, job: Job) -> Result<Arc<Job>, EngineError> {
+        let job = Arc::new(job);
         let next = self.shared.inbox.put(Arc::clone(&job));
         self.shared.follow(next.ok_or(EngineError::Destroyed)?);
         Ok(job)

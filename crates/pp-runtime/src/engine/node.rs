@@ -214,6 +214,22 @@ impl Node {
         Ok(())
     }
 
+    /// Says what is asked for the job that is sent next, if that is more than the usual.
+    pub(super) fn send_terms(
+        &mut self,
+        job: JobId,
+        time_limit: Option<Duration>,
+    ) -> Result<(), EncodeError> {
+        let Some(limit) = time_limit else {
+            return Ok(());
+        };
+        let (job, nanos) = (job.as_u64(), limit.as_nanos());
+        self.say(&ToExecutor::Terms {
+            job,
+            time_limit_ns: u64::try_from(nanos).unwrap_or(u64::MAX),
+        })
+    }
+
     /// Sends what a job needs beside its arguments, once.
     fn send_part(&mut self, job: JobId, part: &Part) -> Result<(), EncodeError> {
         if self.contents.refer(job, part) {

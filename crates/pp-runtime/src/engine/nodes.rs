@@ -194,22 +194,16 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
             let report = Report::new(bytes, header.output_len, header.errors_len);
             let report = report.ok_or(Parting::Unexpected("output"))?;
             let outcome = Outcome::reported(header.status, report);
-            let run_time = header.run_time;
-            // A job that was cancelled meanwhile has ended already.
-            if let Some(job) = state.scheduler.job_finished(id, job, run_time, now) {
-                let mut site = NOWHERE;
-                if let Some(node) = state.links.nodes.get_mut(&id) {
-                    node.totals.add(run_time);
-                    site = node.site;
-                }
-                state.totals.add(run_time);
-                let ran = Ran {
-                    run_time,
-                    worker: header.worker,
-                    site,
-                    attempts: header.attempts,
-                };
-                state.end(&job, outcome, ran);
+            let ran = Ran {
+                run_time: header.run_time,
+                worker: header.worker,
+                site: state.links.nodes.get(&id).map_or(NOWHERE, |node| node.site),
+                attempts: header.attempts,
+            };
+            if state.take_result(id, job, outcome, ran)
+                && let Some(node) = state.links.nodes.get_mut(&id)
+            {
+                node.totals.add(ran.run_time);
             }
         }
         Said::Recalled { job, recalled } => {

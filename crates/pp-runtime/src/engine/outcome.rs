@@ -10,6 +10,8 @@ use crate::blob::Blob;
 use crate::process::Exit;
 use crate::segments::Part;
 
+use super::job::Job;
+
 /// How a job ended.
 ///
 /// Three words large: every job that was not collected yet has one.
@@ -137,6 +139,14 @@ impl Report {
         (bytes, blob.parts())
     }
 
+    /// What the body refers to.
+    pub(super) fn parts(&self) -> &[Part] {
+        match &self.0 {
+            Content::Body(bytes) => bytes.parts(),
+            Content::WithPrinted(printed) => printed.bytes.parts(),
+        }
+    }
+
     /// What the job printed on standard output, in UTF-8 with surrogates passed through.
     pub fn output(&self) -> &[u8] {
         let Printed { bytes, errors_len } = self.printed();
@@ -201,6 +211,18 @@ pub enum JobFailure {
     /// It was cancelled.
     #[error("the job was cancelled")]
     Cancelled,
+    /// It ran for longer than it may.
+    #[error("the job ran for longer than {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// A job that it depends on, directly or not, has failed: this one, first of all.
+    #[error("job {}, on which this job depends, has failed", .0.number())]
+    DependencyFailed(Arc<Job>),
+    /// A job that it depends on was cancelled: this one.
+    #[error("job {}, on which this job depends, was cancelled", .0.number())]
+    DependencyCancelled(Arc<Job>),
+    /// The results that it is to get are too much for one message.
+    #[error("the results of other jobs that this job gets are more than 4 GiB together")]
+    TooMuch,
     /// Its server was destroyed first.
     #[error("the server was destroyed before the job had ended")]
     ServerDestroyed,

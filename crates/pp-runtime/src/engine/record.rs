@@ -72,7 +72,10 @@ impl Record {
 pub(super) fn micros(time: Duration) -> [u8; 6] {
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let mut bytes = [0; 6];
-    for (to, from) in bytes.iter_mut().zip(micros.min((1 << 48) - 1).to_le_bytes()) {
+    for (to, from) in bytes
+        .iter_mut()
+        .zip(micros.min((1 << 48) - 1).to_le_bytes())
+    {
         *to = from;
     }
     bytes

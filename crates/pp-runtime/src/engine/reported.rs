@@ -1,6 +1,7 @@
 //! Failures of jobs, as a node reports them to its parent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ enum Reported {
     },
     Other {
         text: String,
+    },
+    TimedOut {
+        limit_ns: u64,
     },
 }
 
@@ -81,6 +85,9 @@ pub(super) fn encode(failure: &JobFailure) -> Vec<u8> {
             node: node.to_string(),
             why: why.to_string(),
         },
+        JobFailure::TimedOut(limit) => Reported::TimedOut {
+            limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
+        },
         other => Reported::Other {
             text: other.to_string(),
         },
@@ -101,6 +108,7 @@ pub(super) fn decode(bytes: &[u8]) -> JobFailure {
             node: node.into(),
             why: why.into(),
         },
+        Ok(Reported::TimedOut { limit_ns }) => JobFailure::TimedOut(Duration::from_nanos(limit_ns)),
         Ok(Reported::Other { text }) => JobFailure::Reported { text },
         Err(error) => JobFailure::Reported {
             text: format!("the node reports a failure that cannot be read: {error}"),
@@ -127,7 +135,8 @@ mod tests {
             why: "silence".into(),
         };
         let died = JobFailure::WorkerDied { deaths: 3, last };
-        for failure in [died, without, JobFailure::Cancelled] {
+        let late = JobFailure::TimedOut(Duration::from_millis(1500));
+        for failure in [died, without, late, JobFailure::Cancelled] {
             let again = decode(&encode(&failure));
             assert_eq!(again.to_string(), failure.to_string());
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pp_core::Terms;
 use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
@@ -65,7 +66,12 @@ impl Shared {
                     job,
                     function,
                     args,
+                    time_limit,
                 } => {
+                    let terms = Terms {
+                        time_limit,
+                        ..Terms::default()
+                    };
                     let group = Arc::clone(&self.all);
                     group.job_submitted();
                     let submitted = self.born.elapsed();
@@ -73,7 +79,7 @@ impl Shared {
                     entry.set_number(job);
                     let entry = Arc::new(entry);
                     let (name, now) = (entry.function().id(), state.now());
-                    if let Ok(id) = state.scheduler.submit(name, entry, now) {
+                    if let Ok(id) = state.scheduler.submit_with(name, &terms, entry, now) {
                         uplink.service.accept(job, id);
                     }
                 }

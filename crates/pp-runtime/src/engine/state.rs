@@ -156,19 +156,6 @@ impl State {
         self.born + Duration::from_nanos(time.as_nanos())
     }
 
-    /// Queues a job of this process. Its effects are still to be applied.
-    pub(super) fn submit(&mut self, job: Arc<Job>, now: Time) {
-        let function = job.function().id();
-        let number = job.number();
-        match self.scheduler.submit(function, job, now) {
-            Ok(id) => debug_assert_eq!(id.as_u64(), number, "jobs are named by their numbers"),
-            Err(refused) => {
-                let failure = Box::new(JobFailure::ServerDestroyed);
-                self.end(&refused.data, Outcome::Failed(failure), Ran::NOT);
-            }
-        }
-    }
-
     /// Stores a function and lets workers forget those that make room for it.
     pub(super) fn intern(&mut self, blob: Bytes, name: &str) -> Arc<Function> {
         let (function, evicted) = self.functions.intern(blob, name);
@@ -188,7 +175,7 @@ impl State {
     }
 
     /// A job's failure, from how the scheduler ended it.
-    pub(super) fn failure(&self, ending: &pp_core::Ending) -> JobFailure {
+    pub(super) fn failure(&self, job: &Job, ending: &pp_core::Ending) -> JobFailure {
         match ending {
             pp_core::Ending::WorkerDied { deaths, .. } => JobFailure::WorkerDied {
                 deaths: *deaths,
@@ -205,6 +192,15 @@ impl State {
             pp_core::Ending::GivenUp => JobFailure::NobodyLeft(self.config.patience),
             pp_core::Ending::StartFailed { .. } => self.no_worker(),
             pp_core::Ending::Cancelled => JobFailure::Cancelled,
+            pp_core::Ending::TimedOut { limit } => JobFailure::TimedOut(*limit),
+            pp_core::Ending::DependencyFailed { .. } => match job.root_of_failure() {
+                Some(root) => JobFailure::DependencyFailed(root),
+                None => JobFailure::Cancelled,
+            },
+            pp_core::Ending::DependencyCancelled { .. } => match job.root_of_failure() {
+                Some(root) => JobFailure::DependencyCancelled(root),
+                None => JobFailure::Cancelled,
+            },
             pp_core::Ending::Destroyed => JobFailure::ServerDestroyed,
         }
     }

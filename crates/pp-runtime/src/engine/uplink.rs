@@ -34,6 +34,7 @@ pub(super) enum Wish {
         job: u64,
         function: Arc<Function>,
         args: Blob,
+        time_limit: Option<Duration>,
     },
     /// A job to be given back unless it has begun.
     Recall(u64),
@@ -49,6 +50,7 @@ struct Incomplete {
     function: u64,
     args: Option<Blob>,
     parts: Vec<u64>,
+    time_limit: Option<Duration>,
 }
 
 /// The parent.
@@ -67,6 +69,8 @@ pub(crate) struct Uplink {
     incomplete: HashMap<u64, Incomplete>,
     /// The job that comes next, and the segments that it uses.
     used: Option<(u64, Vec<u64>)>,
+    /// The job that comes next, and how long it may run at a time.
+    limited: Option<(u64, Duration)>,
     /// The number of the next segment that results refer to.
     pub(super) next_segment: u64,
     /// The most bytes of segments that are kept for later jobs.
@@ -96,6 +100,7 @@ impl Uplink {
             functions: HashMap::new(),
             incomplete: HashMap::new(),
             used: None,
+            limited: None,
             next_segment: 0,
             cache,
             told: None,
@@ -201,7 +206,7 @@ impl Uplink {
             ToExecutor::Recall { job } => self.call_off(job, Wish::Recall(job), wishes)?,
             ToExecutor::Cancel { job } => self.call_off(job, Wish::Cancel(job), wishes)?,
             ToExecutor::Ping { nonce } => self.pong(nonce).map_err(protocol)?,
-            ToExecutor::Terms { .. } => {}
+            ToExecutor::Terms { job, time_limit_ns } => self.note_terms(job, time_limit_ns)?,
             ToExecutor::Shutdown => wishes.push(Wish::Shutdown),
             ToExecutor::Hello { .. }
             | ToExecutor::Configure { .. }
@@ -246,6 +251,16 @@ impl Uplink {
         Ok(())
     }
 
+    /// Something is asked for the job that comes next.
+    fn note_terms(&mut self, job: u64, time_limit_ns: u64) -> Result<(), Parting> {
+        if self.limited.is_some() {
+            return Err(Parting::Unexpected("second terms for a job"));
+        }
+        let limit = Duration::from_nanos(time_limit_ns);
+        self.limited = (time_limit_ns > 0).then_some((job, limit));
+        Ok(())
+    }
+
     fn job(
         &mut self,
         job: u64,
@@ -264,6 +279,11 @@ impl Uplink {
             Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
             None => Vec::new(),
         };
+        let time_limit = match self.limited.take() {
+            Some((next, limit)) if next == job => Some(limit),
+            Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
+            None => None,
+        };
         let args = match args.whole() {
             Some(whole) => Some(Blob::from(whole)),
             None => self.begin(Stream::Job(job), args)?.map(Blob::from),
@@ -272,6 +292,7 @@ impl Uplink {
             function,
             args,
             parts,
+            time_limit,
         };
         if let Some(incomplete) = self.try_run(job, incomplete, wishes) {
             self.incomplete.insert(job, incomplete);
@@ -304,6 +325,7 @@ impl Uplink {
             job,
             function,
             args: args.with_parts(parts),
+            time_limit: incomplete.time_limit,
         });
         None
     }

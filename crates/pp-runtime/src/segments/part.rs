@@ -37,7 +37,10 @@ impl Part {
     }
 
     /// Its bytes.
-    pub(crate) fn content(&self) -> io::Result<Bytes> {
+    ///
+    /// # Errors
+    /// The system cannot map it, or this is a forked child.
+    pub fn content(&self) -> io::Result<Bytes> {
         match self {
             Self::Shared(lease) => lease.content(),
             Self::Carried(carried) => Ok(carried.content().clone()),

@@ -1,0 +1,169 @@
+//! How jobs end.
+
+use std::time::Duration;
+
+use crate::effect::{Effect, Ending};
+use crate::held::{Held, HeldState};
+use crate::job::WAITING;
+use crate::time::{Time, nanos};
+use crate::{ExecutorId, JobId, Scheduler};
+
+/// A job that ran this many times longer than expected makes us look again at
+/// what the jobs behind it are expected to take.
+const SURPRISE: u64 = 4;
+
+impl<J> Scheduler<J> {
+    /// A job has ended well; `run_time` is how long it ran.
+    ///
+    /// Gives back what was submitted with it. `None` if the executor does not hold
+    /// that job: it was cancelled or lost before, or the executor talks nonsense.
+    pub fn job_finished(
+        &mut self,
+        executor: ExecutorId,
+        job: JobId,
+        run_time: Duration,
+        now: Time,
+    ) -> Option<J> {
+        let slot = self.ran(executor, job, run_time, now)?.0;
+        let data = self.take_out(job)?;
+        self.fulfil(job);
+        self.settle(slot);
+        self.pump();
+        Some(data)
+    }
+
+    /// A job has failed in a way of its own: it has raised something, or its result cannot be
+    /// serialized. The same as [`job_finished`](Self::job_finished), but what depends on it
+    /// ends too, with [`Ending::DependencyFailed`].
+    pub fn job_failed(
+        &mut self,
+        executor: ExecutorId,
+        job: JobId,
+        run_time: Duration,
+        now: Time,
+    ) -> Option<J> {
+        let slot = self.ran(executor, job, run_time, now)?.0;
+        let data = self.take_out(job)?;
+        self.fail_dependants(job, Ending::DependencyFailed { root: job });
+        self.settle(slot);
+        self.pump();
+        Some(data)
+    }
+
+    /// A job has ended because it was [asked to](Effect::Interrupt), without an end of its
+    /// own; or because its time was over, where a node ran it. How it ends comes as
+    /// [`Effect::End`].
+    pub fn job_stopped(&mut self, executor: ExecutorId, job: JobId, run_time: Duration, now: Time) {
+        let Some((slot, held)) = self.leave(executor, job, run_time, now) else {
+            return;
+        };
+        self.stopped(held);
+        self.settle(slot);
+        self.pump();
+    }
+
+    /// A job that nobody holds any more was ended from outside.
+    pub(crate) fn stopped(&mut self, held: Held) {
+        if held.state.is_called_off() {
+            self.end(held.job, Ending::Cancelled);
+        } else {
+            self.timed_out(held.job);
+        }
+    }
+
+    /// A job leaves its executor, having run to its end: see [`leave`](Self::leave).
+    fn ran(
+        &mut self,
+        executor: ExecutorId,
+        job: JobId,
+        run_time: Duration,
+        now: Time,
+    ) -> Option<(u32, Held)> {
+        let (slot, held) = self.leave(executor, job, run_time, now)?;
+        let function = self.jobs.get(job)?.function;
+        // One that was cut short says nothing of the others.
+        if !held.state.is_asked_to_end() {
+            self.functions.observe(function, nanos(run_time));
+        }
+        if nanos(run_time) > SURPRISE * u64::from(held.expected.time) {
+            self.reestimate(slot);
+        }
+        Some((slot, held))
+    }
+
+    /// A job leaves its executor, having run. Gives where that is and what was known of the
+    /// job there; the caller settles.
+    fn leave(
+        &mut self,
+        executor: ExecutorId,
+        job: JobId,
+        run_time: Duration,
+        now: Time,
+    ) -> Option<(u32, Held)> {
+        self.see(now);
+        let slot = self.executors.slot(executor)?;
+        let place = self.place_at(slot, job)?;
+        let executor = self.executors.get_mut(slot)?;
+        let held = executor.held.remove(place)?;
+        executor.finished += 1;
+        executor.run_time = executor.run_time.saturating_add(run_time);
+        executor.progress = self.now;
+        executor.stalled = false;
+        if executor.finished == 1 {
+            self.starts.works();
+            // It may have been the trial after failures.
+            self.start_missing();
+        }
+        if held.state != HeldState::Sent {
+            self.recalls.pending -= usize::from(held.state == HeldState::Recalling);
+            self.doubt_effects();
+        }
+        Some((slot, held))
+    }
+
+    /// Expects the jobs of one executor to take what is known of them by now.
+    fn reestimate(&mut self, slot: u32) {
+        let (jobs, functions) = (&self.jobs, &self.functions);
+        let expected = |job| {
+            let place = jobs.get(job).map_or(u32::MAX, |entry| entry.function);
+            functions.estimate(place).expected()
+        };
+        if let Some(executor) = self.executors.get_mut(slot) {
+            executor.held.reestimate(expected);
+        }
+    }
+
+    /// Removes a job that is in no queue and held by nobody from the tables.
+    fn take_out(&mut self, job: JobId) -> Option<J> {
+        let entry = self.jobs.remove(job)?;
+        self.suspects.left(job);
+        self.time_limits.remove(job);
+        self.functions.release(entry.function);
+        Some(entry.data)
+    }
+
+    /// Ends a job that is in no queue and held by nobody, and with it what depends on it.
+    pub(crate) fn end(&mut self, job: JobId, ending: Ending) {
+        self.end_alone(job, ending);
+        self.fail_dependants(job, ending.of_dependants(job));
+    }
+
+    /// Ends a job that is in no queue and held by nobody.
+    pub(crate) fn end_alone(&mut self, job: JobId, ending: Ending) {
+        let Some(entry) = self.jobs.get(job) else {
+            return;
+        };
+        let (charges, is_waiting) = (entry.charges(), entry.executor == WAITING);
+        if is_waiting {
+            self.dependencies.leave(job);
+        }
+        if let Some(data) = self.take_out(job) {
+            self.effects.push_back(Effect::End {
+                job,
+                data,
+                ending,
+                charges,
+            });
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What is asked for a job beyond the plain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pp_core::{Ending, JobId, Terms};
+
+use super::job::Job;
+use super::outcome::{JobFailure, Outcome};
+
+/// What is asked for a job beyond the plain: see [`Terms`].
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// How long it may run at a time.
+    pub time_limit: Option<Duration>,
+    /// It begins after these have ended well.
+    pub after: Vec<Arc<Job>>,
+    /// So it does after these, whose results are among its arguments.
+    pub inputs: Vec<Arc<Job>>,
+}
+
+impl Asked {
+    /// What the scheduler is told; or how the job ends at once, because one that it depends on
+    /// has failed.
+    pub(super) fn terms(&self) -> Result<Terms, Ending> {
+        let mut after = Vec::with_capacity(self.after.len() + self.inputs.len());
+        for job in self.dependencies() {
+            let root = JobId::from_u64(job.number());
+            match job.outcome() {
+                None => after.push(root),
+                Some(Outcome::Value(_)) => {}
+                Some(_) if job.is_cancelled() => return Err(Ending::DependencyCancelled { root }),
+                Some(_) => return Err(Ending::DependencyFailed { root }),
+            }
+        }
+        Ok(Terms {
+            after,
+            time_limit: self.time_limit,
+        })
+    }
+
+    /// The job whose failure is why this one cannot run: the first that failed.
+    pub(super) fn root_of_failure(&self) -> Option<Arc<Job>> {
+        self.dependencies().find_map(|job| match job.outcome()? {
+            Outcome::Value(_) => None,
+            Outcome::Failed(failure) => Some(match &**failure {
+                JobFailure::DependencyFailed(root) | JobFailure::DependencyCancelled(root) => {
+                    Arc::clone(root)
+                }
+                _ => Arc::clone(job),
+            }),
+            _ => Some(Arc::clone(job)),
+        })
+    }
+
+    /// All jobs that have to end first.
+    fn dependencies(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.after.iter().chain(&self.inputs)
+    }
+}

@@ -1,0 +1,1 @@
+"""Jobs that failed, once more: in this process, or later and elsewhere."""

@@ -1,0 +1,76 @@
+"""Running a recorded job in this process, under the debugger."""
+
+from __future__ import annotations
+
+import bdb
+import pdb  # noqa: T100 - it is what this is for
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+from pp._replay.recording import Recording
+from pp._serialize.load import load_function
+
+__all__ = ["debug", "run"]
+
+# Where the debugger does not stop.
+_OWN = "pp.*"
+
+
+def run(recording: Recording) -> Any:
+    """Runs a recorded job in this process, and gives what it returns.
+
+    Raises:
+        BaseException: whatever it raises.
+    """
+    target = load_function(recording.function).target
+    return target(*recording.arguments())
+
+
+def debug(recording: Recording, step: bool = False) -> Any:
+    """Runs a recorded job in this process under the debugger.
+
+    Args:
+        recording: the job.
+        step: whether to stop at its first line. If not, the debugger begins where the job
+            raises.
+
+    Returns:
+        What it returns; None if it raises, once the debugger is left.
+    """
+    target = load_function(recording.function).target
+    arguments = recording.arguments()
+    debugger = pdb.Pdb(skip=[_OWN], nosigint=True)
+    try:
+        if step:
+            return debugger.runcall(target, *arguments)
+        result = target(*arguments)
+    except bdb.BdbQuit:
+        return None
+    except BaseException as error:
+        traceback.print_exception(error)
+        _look_into(error)
+        return None
+    sys.stderr.write(f"{recording.name} returned this time: {result!r:.1000}\n")
+    return result
+
+
+def _look_into(error: BaseException) -> None:
+    """Begins the debugger where an exception was raised."""
+    debugger = pdb.Pdb(nosigint=True)
+    debugger.reset()
+    debugger.interaction(None, _without_own(error.__traceback__))
+
+
+def _without_own(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame on that is not of this package."""
+    first = trace
+    while first is not None and _is_own(first):
+        first = first.tb_next
+    return first or trace
+
+
+def _is_own(trace: TracebackType) -> bool:
+    name = str(trace.tb_frame.f_globals.get("__name__", ""))
+    return name == "pp" or name.startswith("pp.")
