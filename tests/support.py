@@ -84,6 +84,13 @@ class Gate:
         (self._directory / jobs.OPEN).touch()
 
 
+def held_up(server: pp.Server, gate: Gate, name: str = "job") -> pp.Job[int]:
+    """A job that has started and runs until the gate opens."""
+    job = server.submit(jobs.pass_gate, gate.args(name))
+    gate.await_inside(name)
+    return job
+
+
 class MakeServer(Protocol):
     """The fixture `make_server`: a server that is destroyed after the test."""
 

@@ -98,6 +98,21 @@ def test_map() -> None:
     assert printed.endswith("shares: [2.0, ZeroDivisionError('division by zero'), 4.0]\n")
 
 
+def test_pipeline() -> None:
+    printed = example("pipeline")
+    read = re.search(r"^(\d+) of \1 modules read, at last \w+/\w+\.py$", printed, re.MULTILINE)
+    assert read
+    assert int(read[1]) > 50
+    again = re.search(r"^(\d+) of them at the second attempt$", printed, re.MULTILINE)
+    assert again
+    assert 0 < int(again[1]) < int(read[1])
+    rows = re.findall(r"^(\w+) +(\d+) +(\d+) +\d+ +\d+  \w+, \S.*$", printed, re.MULTILINE)
+    assert {name for name, _, _ in rows} == {"asyncio", "email", "json", "logging", "unittest"}
+    assert sum(int(modules) for _, modules, _ in rows) == int(read[1])
+    lines = [int(lines) for _, _, lines in rows]
+    assert lines == sorted(lines, reverse=True)
+
+
 def test_template() -> None:
     printed = example("template")
     assert "from  60001 to  80000:  77031 takes 350 steps\n" in printed

@@ -12,7 +12,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PAGES = ["docs/map.md"]
+PAGES = [
+    "docs/map.md",
+    "docs/jobs.md",
+    "docs/dependencies.md",
+    "docs/control.md",
+    "docs/executors.md",
+]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -9,12 +9,15 @@ A `Server` runs jobs in worker processes. `Server.submit` returns a `Job`; calli
 the job waits for its result. What a job raises, `job()` raises.
 """
 
+import typing as _typing
+
 from pp._core import Job, Ref
 from pp._decorator import JobFunction, job
 from pp._errors import (
     AuthenticationError,
     DependencyFailed,
     DestroyedServerError,
+    InitializerError,
     JobCancelled,
     JobError,
     JobInterrupted,
@@ -37,6 +40,9 @@ from pp._server import Server, Statistics
 from pp._template import Template
 from pp._version import version
 
+if _typing.TYPE_CHECKING:
+    from pp._executor.executor import Executor
+
 __version__ = version
 
 __all__ = [
@@ -46,6 +52,8 @@ __all__ = [
     "AuthenticationError",
     "DependencyFailed",
     "DestroyedServerError",
+    "Executor",
+    "InitializerError",
     "Job",
     "JobCancelled",
     "JobError",
@@ -67,3 +75,17 @@ __all__ = [
     "version",
     "wait",
 ]
+
+
+def __getattr__(name: str) -> _typing.Any:
+    # Most programs need no executor, and `import pp` is to be quick.
+    if name == "Executor":
+        from pp._executor import Executor  # noqa: PLC0415
+
+        globals()[name] = Executor
+        return Executor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -90,6 +90,12 @@ def certificate_paths(certificates: Any) -> tuple[str, str, str]:
     return authority, certificate, key
 
 
+def check_callable(name: str, value: object) -> None:
+    """Whether something that is to be called can be."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be callable or None, not {type(value).__name__!r}")
+
+
 def check_choices(proto: object, errors: object) -> None:
     """Whether `proto=` and `errors=` can be had."""
     highest = pickle.HIGHEST_PROTOCOL
@@ -107,12 +113,81 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be {allowed}, not {value!r:.100}")
 
 
-def check_count(name: str, value: object) -> None:
-    """Whether a number of things is one."""
+def check_counts(**values: object) -> None:
+    """Whether numbers of things are some, by the names of the arguments."""
+    for name, value in values.items():
+        _check_count(name, value)
+
+
+def _check_count(name: str, value: object) -> None:
     if not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {value!r:.100}")
     if not 1 <= value <= _MOST_COUNT:
         raise ValueError(f"{name} must be at least 1 and at most {_MOST_COUNT}, not {value}")
+
+
+def check_limit(limit: object) -> None:
+    """Whether a limit on a number of things is one."""
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"limit must be an int or None, not {limit!r:.100}")
+    if not 0 <= limit <= _MOST_COUNT:
+        raise ValueError(f"limit must be at least 0 and at most {_MOST_COUNT}, not {limit}")
+
+
+def weight_units(weight: object) -> int:
+    """`weight=` in thousandths."""
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise TypeError(f"weight must be a number, not {weight!r:.100}")
+    if not 0.001 <= weight <= 1_000_000:
+        raise ValueError(f"weight must be between 0.001 and 1000000, not {weight}")
+    return round(weight * 1000)
+
+
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+
+
+def memory_bytes(name: str, memory: object) -> int | None:
+    """An amount of memory in bytes: a number of them, or a text such as "2GiB"."""
+    if memory is None:
+        return None
+    if isinstance(memory, bool) or not isinstance(memory, (int, str)):
+        raise TypeError(
+            f'{name} must be a number of bytes, a text such as "2GiB", or None, not {memory!r:.100}'
+        )
+    amount = memory if isinstance(memory, int) else _parse_memory(name, memory)
+    if not 1 <= amount < 2**63:
+        raise ValueError(f"{name} must be at least 1 byte, not {memory}")
+    return amount
+
+
+def _parse_memory(name: str, text: str) -> int:
+    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text.strip()[len(number) :].upper()
+    try:
+        return int(float(number) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise ValueError(
+            f'{name} must be a number of bytes or a text such as "2GiB", not {text!r:.100}'
+        ) from None
+
+
+def check_grace(name: str, seconds: object) -> None:
+    """Whether a time that may be nothing is one."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__!r}")
+    if not 0 <= seconds <= 86_400:
+        raise ValueError(f"{name} must be between 0 and 86400 seconds, not {seconds}")
 
 
 def check_timeout(name: str, seconds: object) -> None:

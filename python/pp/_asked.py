@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pp import _core
-from pp._arguments import as_tuple
+from pp._errors import JobTimeout
 
 __all__ = ["PLAIN", "Asked", "asked"]
 
@@ -18,15 +18,23 @@ class Asked(NamedTuple):
     Attributes:
         kwargs: the keyword arguments; empty if there are none.
         name: what to call the job; None for the name of its function.
+        retry_on: the exceptions after which it is tried again; None if it is not.
         terms: what the scheduler is told; None if that is nothing.
     """
 
     kwargs: dict[str, Any]
     name: str | None
+    retry_on: tuple[type[BaseException], ...] | None
     terms: _core.Terms | None
 
 
-PLAIN = Asked({}, None, None)
+PLAIN = Asked({}, None, None, None)
+
+# The longest pause before a retry, in seconds.
+_MOST_BACKOFF = 60.0
+
+# Of priorities and of retries.
+_MOST = 2**31 - 1
 
 
 def asked(given: Mapping[str, Any]) -> Asked:
@@ -40,11 +48,21 @@ def asked(given: Mapping[str, Any]) -> Asked:
     checked = {name: _CHECKS[name](value) for name, value in given.items()}
     kwargs: dict[str, Any] = checked.pop("kwargs", {})
     name: str | None = checked.pop("name", None)
-    after: tuple[_core.Job[Any], ...] = checked.get("after", ())
-    timeout: float | None = checked.get("timeout")
-    if not after and timeout is None:
-        return Asked(kwargs, name, None)
-    return Asked(kwargs, name, _core.Terms(time_limit=timeout, after=after))
+    retries: int = checked.get("retries", 0)
+    retry_on = checked.pop("retry_on", (Exception,)) if retries else None
+    if not checked and name is None:
+        return Asked(kwargs, name, None, None)
+    terms = _core.Terms(
+        priority=checked.get("priority", 0),
+        time_limit=checked.get("timeout"),
+        retries=retries,
+        pause=checked.get("backoff", 0.1),
+        max_pause=_MOST_BACKOFF,
+        retries_timeouts=retry_on is not None and issubclass(JobTimeout, retry_on),
+        after=list(checked.get("after", ())),
+        name=name,
+    )
+    return Asked(kwargs, name, retry_on, terms)
 
 
 def _kwargs(kwargs: object) -> dict[str, Any]:
@@ -67,7 +85,9 @@ def _name(name: object) -> str | None:
 def _after(after: object) -> tuple[_core.Job[Any], ...]:
     if isinstance(after, _core.Job):
         return (after,)
-    jobs = as_tuple("after", after)
+    if not isinstance(after, Iterable):
+        raise TypeError(f"after must be a job or hold jobs, not {type(after).__name__!r}")
+    jobs = tuple(after)
     for job in jobs:
         if not isinstance(job, _core.Job):
             raise TypeError(f"after must hold jobs, not {type(job).__name__!r}: {job!r:.100}")
@@ -86,9 +106,61 @@ def _timeout(timeout: object) -> float | None:
     return float(timeout)
 
 
+def _priority(priority: object) -> int:
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise TypeError(f"priority must be an int, not {type(priority).__name__!r}")
+    if abs(priority) > _MOST:
+        raise ValueError(f"priority must be from {-_MOST} to {_MOST}, not {priority}")
+    return priority
+
+
+def _retries(retries: object) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int):
+        raise TypeError(f"retries must be an int, not {type(retries).__name__!r}")
+    if not 0 <= retries <= _MOST:
+        raise ValueError(f"retries must be from 0 to {_MOST}, not {retries}")
+    return retries
+
+
+def _retry_on(retry_on: object) -> tuple[type[BaseException], ...]:
+    types = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    for kind in types:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise TypeError(
+                f"retry_on must be a type of exceptions or a tuple of them, not {retry_on!r:.100}"
+            )
+    return types
+
+
+def _backoff(backoff: object) -> float:
+    if isinstance(backoff, bool) or not isinstance(backoff, (int, float)):
+        raise TypeError(f"backoff must be a number of seconds, not {type(backoff).__name__!r}")
+    if not 0 <= backoff < math.inf:
+        raise ValueError(f"backoff must be at least 0 seconds, not {backoff}")
+    return float(backoff)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Whether these are keywords that `Server.submit` takes besides what it is to call.
+
+    Raises:
+        TypeError: one of them is none.
+    """
+    for name in names:
+        if name not in _CHECKS and name not in _OTHERS:
+            raise TypeError(f"Server.submit has no keyword {name!r}")
+
+
+# What `Server.submit` takes as well.
+_OTHERS = ("depfuncs", "modules", "callback", "callbackargs", "group", "globals")
+
 _CHECKS: dict[str, Callable[[object], Any]] = {
     "kwargs": _kwargs,
     "name": _name,
     "after": _after,
+    "priority": _priority,
     "timeout": _timeout,
+    "retries": _retries,
+    "retry_on": _retry_on,
+    "backoff": _backoff,
 }

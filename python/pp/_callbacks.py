@@ -134,10 +134,25 @@ class _Entry:
 
 
 def run_now(job: Job[Any], function: Callable[[Job[Any]], object]) -> None:
-    """Calls what is to be called at the end of `job`, which has ended."""
+    """Calls what is to be called at the end of `job`: now if it has ended. If not, it has
+    outlived every reference to its server.
+    """
+    if not job.done():
+        from pp._futures.dropped import call_at_end  # noqa: PLC0415 - hardly ever needed
+
+        if call_at_end(job, function):
+            return
     try:
         function(job)
     except Exception:
+        _logger.exception("a done callback of job %d raised", job.tid)
+
+
+def run_safely(job: Job[Any], function: Callable[[Job[Any]], object]) -> None:
+    """Calls a done callback in a thread that is to go on, whatever is raised."""
+    try:
+        function(job)
+    except BaseException:
         _logger.exception("a done callback of job %d raised", job.tid)
 
 
@@ -187,6 +202,7 @@ class CallbackRunner:
                 entry.functions.append(function)
                 return
             if not job.done():
+                self._engine.check_process()
                 entry = self._jobs[job.tid] = _Entry(job, None)
                 entry.functions.append(function)
                 self._begin()
@@ -271,7 +287,4 @@ class CallbackRunner:
                     del self._jobs[entry.job.tid]
                     return
             for function in functions:
-                try:
-                    run_now(entry.job, function)
-                except BaseException:
-                    _logger.exception("a done callback of job %d raised", entry.job.tid)
+                run_safely(entry.job, function)

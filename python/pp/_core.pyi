@@ -62,6 +62,7 @@ class Group:
     def wait_below(self, count: int, timeout: float | None) -> bool: ...
     def withdraw(self) -> None: ...
     def cancel(self) -> int: ...
+    def set_share(self, weight: int, limit: int | None) -> None: ...
 
 @final
 class Guards:
@@ -121,7 +122,11 @@ class Submitter:
         kwargs: Mapping[str, Any] | None = None,
         name: str | None = None,
         after: Job[Any] | Iterable[Job[Any]] = (),
+        priority: int = 0,
         timeout: float | None = None,
+        retries: int = 0,
+        retry_on: type[BaseException] | tuple[type[BaseException], ...] = ...,
+        backoff: float = 0.1,
     ) -> Job[_T]: ...
 
 @final
@@ -174,6 +179,7 @@ class Job(Generic[_T_co]):
     def save(self, path: str | os.PathLike[str]) -> None: ...
     def _record(self) -> tuple[bytes, bytes, list[bytes]] | None: ...
     def _announce(self) -> bool: ...
+    def _withdraw(self) -> bool: ...
     def _set_name(self, name: str) -> None: ...
     def _repr_html_(self) -> str: ...
     @classmethod
@@ -231,6 +237,7 @@ class Engine:
         max_worker_deaths: int,
         max_node_losses: int,
         max_jobs_per_worker: int | None,
+        cancel_grace: float,
         shared_memory: int | None,
         writable_buffers: bool,
         node_timeout: float,
@@ -285,7 +292,18 @@ class Ref(Generic[_T_co]):
 class Terms:
     """What is asked for a job beyond the plain."""
 
-    def __new__(cls, *, time_limit: float | None, after: tuple[Job[Any], ...]) -> Self: ...
+    def __new__(
+        cls,
+        *,
+        priority: int,
+        time_limit: float | None,
+        retries: int,
+        pause: float,
+        max_pause: float,
+        retries_timeouts: bool,
+        after: list[Job[Any]],
+        name: str | None,
+    ) -> Self: ...
 
 @final
 class Watch:
@@ -315,6 +333,7 @@ class WorkerSession:
         serialization_error: type[BaseException],
         protocol: int,
         writable_buffers: bool,
+        max_memory: int | None,
     ) -> None: ...
 
 def resolve_ref(slot: int) -> Any: ...

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pp._core import Job
     from pp._server import Server
 
+from pp._asked import check_names
+
 __all__ = ["JobFunction", "job"]
 
 P = ParamSpec("P")
@@ -128,6 +130,7 @@ def _decorated(
         raise TypeError(f"only what can be called can be a job, not {type(func).__name__!r}")
     if unknown := {"func", "args", "kwargs"} & options.keys():
         raise TypeError(f"{', '.join(sorted(unknown))} cannot be given to a decorator")
+    check_names(options)
     return JobFunction(func, server, options)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from concurrent.futures import CancelledError
+from concurrent.futures import BrokenExecutor, CancelledError
 
 
 class PPError(Exception):
@@ -90,8 +90,19 @@ class JobInterrupted(KeyboardInterrupt):
     """
 
 
-class WorkerDied(JobError):  # noqa: N818 - the name says what happened
+class InitializerError(JobError, BrokenExecutor):
+    """The initializer of the server's workers failed, so the job was not run.
+
+    `__cause__` is what the initializer raised. It is a `concurrent.futures.BrokenExecutor` as
+    well: a `pp.Executor` takes no more calls after it.
+    """
+
+
+class WorkerDied(JobError, BrokenExecutor):  # noqa: N818 - the name says what happened
     """The worker process died while it ran the job, as often as the server allows.
+
+    It is a `concurrent.futures.BrokenExecutor` as well, for programs that look for that. Only
+    this job has failed: the server, or the executor, goes on.
 
     Args:
         *args: the text of the error; by default it is made of what follows.

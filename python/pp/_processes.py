@@ -81,13 +81,27 @@ def environment(workers: int) -> list[tuple[str, str]]:
     return [(name, threads) for name in _THREAD_VARIABLES if name not in os.environ]
 
 
-def settings(proto: int, writable_buffers: bool) -> bytes:
-    """What a worker needs to know before its first job."""
+def settings(
+    proto: int,
+    writable_buffers: bool,
+    initializer: tuple[bytes, bytes] | None,
+    max_memory: int | None,
+) -> bytes:
+    """What a worker needs to know before its first job.
+
+    Args:
+        proto: the pickle protocol.
+        writable_buffers: whether buffers arrive as private copies.
+        initializer: what is run before the first job, and its arguments, both serialized.
+        max_memory: a worker with more bytes after a job is replaced; None for any number.
+    """
     return pickle.dumps(
         {
             "path": [entry for entry in sys.path if isinstance(entry, str)],
             "argv": [str(word) for word in getattr(sys, "argv", [""])],
             "proto": proto,
             "writable_buffers": writable_buffers,
+            "initializer": initializer,
+            "max_memory": max_memory,
         }
     )

@@ -6,6 +6,7 @@ import atexit
 import functools
 import logging
 import os
+import pickle
 import sys
 import time
 import weakref
@@ -35,6 +36,9 @@ _logger = logging.getLogger("pp")
 
 # The first pickle protocol that knows classes with slots.
 _LEAST_PROTO = 2
+
+# `retry_on`, where it is not given.
+_EXCEPTION = pickle.dumps((Exception,), _LEAST_PROTO)
 
 # Groups beyond this are forgotten when none of their jobs is pending.
 _MOST_GROUPS = 1024
@@ -93,6 +97,12 @@ class Server(Submitter, MapsItemsAsync):
             `WorkerDied`. Default 3.
         max_jobs_per_worker: a worker is replaced after this many jobs; None for
             never. `restart=True` means 1.
+        max_worker_memory: a worker whose process has more memory than this after a job is
+            replaced, once the job has ended: a number of bytes, or a text such as "2GiB" or
+            "500MB". None: workers are never replaced for that.
+        cancel_grace: how many seconds a job that runs and is cancelled, or whose time is over,
+            may go on after `JobInterrupted` was raised in it, before its worker is killed and
+            replaced. 0: the worker is killed at once. Default 1.
         shared_memory: the most bytes of shared memory for big arguments and results.
             None, the default, means half of the memory that this process may use; 0
             means none. What finds no place there is copied more often, no more.
@@ -112,9 +122,13 @@ class Server(Submitter, MapsItemsAsync):
         on_no_nodes: what happens to jobs while there are neither local workers nor nodes.
             "wait": they wait, and the log says so. "raise": they fail with `NodeLost`,
             once nobody has been there for `node_timeout` seconds.
+        initializer: any callable, run in each worker process once, before its first job.
+            If it raises, the jobs of that worker fail with `InitializerError`.
+        initargs: its arguments, a tuple or list.
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or value.
+        SerializationError: the initializer or one of its arguments cannot be serialized.
         AuthenticationError: nodes are named, and there is no secret, or none that can be
             used.
 
@@ -136,6 +150,8 @@ class Server(Submitter, MapsItemsAsync):
         errors: Literal["raise", "print"] = "raise",
         max_worker_deaths: int = 3,
         max_jobs_per_worker: int | None = None,
+        max_worker_memory: int | str | None = None,
+        cancel_grace: float = 1.0,
         shared_memory: int | None = None,
         writable_buffers: bool = False,
         node_timeout: float = 5.0,
@@ -144,6 +160,8 @@ class Server(Submitter, MapsItemsAsync):
         certificates: Certificates | None = None,
         ship: Iterable[str | ModuleType] = (),
         on_no_nodes: Literal["wait", "raise"] = "wait",
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
     ) -> None:
         if "_engine" in vars(self):
             raise PPError("a Server cannot be initialized twice; make a new one")
@@ -152,13 +170,18 @@ class Server(Submitter, MapsItemsAsync):
         _arguments.check_secret(secret)
         _arguments.check_trust(nodes, secret, secret_file, certificates)
         _arguments.check_choices(proto, errors)
-        _arguments.check_count("max_worker_deaths", max_worker_deaths)
-        _arguments.check_count("max_node_losses", max_node_losses)
-        if max_jobs_per_worker is not None:
-            _arguments.check_count("max_jobs_per_worker", max_jobs_per_worker)
+        _arguments.check_counts(
+            max_worker_deaths=max_worker_deaths,
+            max_node_losses=max_node_losses,
+            max_jobs_per_worker=1 if max_jobs_per_worker is None else max_jobs_per_worker,
+        )
+        max_memory = _arguments.memory_bytes("max_worker_memory", max_worker_memory)
+        _arguments.check_grace("cancel_grace", cancel_grace)
         _arguments.check_timeout("node_timeout", node_timeout)
         _arguments.check_choice("on_no_nodes", on_no_nodes, ("wait", "raise"))
         _arguments.check_memory(shared_memory)
+        _arguments.check_callable("initializer", initializer)
+        initargs = _arguments.as_tuple("initargs", initargs)
         _logging.start()
         _logger.info("Creating server instance (pp-%s)", version)
         _logger.info("Running on Python %s %s", sys.version.split(" ")[0], sys.platform)
@@ -166,20 +189,29 @@ class Server(Submitter, MapsItemsAsync):
         self.logger = _logger
         self._proto = max(proto, _LEAST_PROTO)
         self._ncpus = workers
+        self._has_initializer = initializer is not None
         self._created = time.time()
         self._packer = FunctionPacker(_shipper(ship) if nodes else None)
         self._groups: dict[Hashable, Group] = {}
+        # Those that have a share of their own.
+        self._set_groups: dict[Hashable, Group] = {}
         self._print_errors = errors == "print"
+        dumps = functools.partial(dumps_args, portable=True) if nodes else dumps_args
+        before_jobs: tuple[bytes, bytes] | None = None
+        if initializer is not None:
+            packed = self._packer.pack(initializer, proto=self._proto)
+            before_jobs = packed.blob, dumps(initargs, self._proto, "initializer")
         self._engine = Engine(
             _processes.command(),
             _processes.environment(workers),
-            _processes.settings(self._proto, bool(writable_buffers)),
-            dumps=functools.partial(dumps_args, portable=True) if nodes else dumps_args,
+            _processes.settings(self._proto, bool(writable_buffers), before_jobs, max_memory),
+            dumps=dumps,
             on_failure=_outcome.print_failure if self._print_errors else _outcome.raise_failure,
             protocol=self._proto,
             max_worker_deaths=max_worker_deaths,
             max_node_losses=max_node_losses,
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
+            cancel_grace=float(cancel_grace),
             shared_memory=shared_memory,
             writable_buffers=bool(writable_buffers),
             node_timeout=float(node_timeout),
@@ -219,8 +251,7 @@ class Server(Submitter, MapsItemsAsync):
         if not callable(func):
             raise TypeError(f"func must be callable, not {type(func).__name__!r}: {func!r:.100}")
         args = args if type(args) is tuple else _arguments.as_tuple("args", args)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable or None, not {type(callback).__name__!r}")
+        _arguments.check_callable("callback", callback)
         callbackargs = _arguments.as_tuple("callbackargs", callbackargs)
         if globals is not None and not isinstance(globals, dict):
             raise TypeError(f"globals must be a dictionary, not {type(globals).__name__!r}")
@@ -233,9 +264,10 @@ class Server(Submitter, MapsItemsAsync):
         asked = _asked.asked(given)
         packed = self._packer.pack(func, depfuncs, modules, globals, self._proto)
         function: Function
-        if asked.kwargs:
-            function = self._register_form(packed, func, keywords=True)
-            args = (args, asked.kwargs)
+        if asked.kwargs or asked.retry_on:
+            changes = {"keywords": bool(asked.kwargs), "retry_on": self._packed_types(asked)}
+            function = self._register_form(packed, func, **changes)
+            args = (args, asked.kwargs) if asked.kwargs else args
         else:
             function = packed.handle or self._register(packed, func)
         members = self._groups.get(group) or self._make_group(group)
@@ -327,6 +359,31 @@ class Server(Submitter, MapsItemsAsync):
         members = self._engine.all_jobs() if group is None else self._groups.get(group)
         return 0 if members is None else members.cancel()
 
+    def set_group(self, group: Hashable, *, weight: float = 1.0, limit: int | None = None) -> None:
+        """Gives the jobs of a group, from the next one on, a share of their own.
+
+        While jobs of several shares wait, the shares are served in proportion to their weights,
+        by how long their jobs run. Jobs of groups that were not set are one share together, of
+        weight 1. One that was idle saves up nothing.
+
+        Args:
+            group: the name of the group.
+            weight: what it gets, in proportion to others. Default 1.
+            limit: how many of its jobs may run, or be sent ahead to workers, at a time; 0 holds
+                the group up. None: any number.
+
+        Raises:
+            TypeError, ValueError: an argument has the wrong type or value.
+            DestroyedServerError: the server has been destroyed.
+        """
+        units = _arguments.weight_units(weight)
+        if limit is not None:
+            _arguments.check_limit(limit)
+        members = self._groups.get(group) or self._make_group(group)
+        # Kept, however many groups there are.
+        self._set_groups[group] = members
+        members.set_share(units, limit)
+
     def get_ncpus(self) -> int:
         """The number of local workers, as last set."""
         return self._ncpus
@@ -412,6 +469,14 @@ class Server(Submitter, MapsItemsAsync):
         function = packed.handle = self._engine.function(packed.blob, name_of(func))
         return function
 
+    def _packed_types(self, asked: _asked.Asked) -> bytes:
+        """The exceptions after which a job is tried again, as a worker gets them."""
+        if asked.retry_on is None:
+            return b""
+        if asked.retry_on == (Exception,):
+            return _EXCEPTION
+        return dumps_args(asked.retry_on, self._proto, "retry_on", None)
+
     def _register_form(
         self, packed: PackedFunction, func: Callable[..., Any], **changes: Any
     ) -> Function:
@@ -443,7 +508,7 @@ class Server(Submitter, MapsItemsAsync):
     def _make_group(self, name: Hashable) -> Group:
         if len(self._groups) >= _MOST_GROUPS:
             for other, members in list(self._groups.items()):
-                if not members.pending:
+                if not members.pending and other not in self._set_groups:
                     self._groups.pop(other, None)
         # One even if two threads come at once.
         return self._groups.setdefault(name, self._engine.group(name))

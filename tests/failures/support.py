@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -134,6 +134,26 @@ def run_of(server: pp.Server, ledger: Ledger) -> tuple[pp.Job[str], int]:
     """A job that runs until `ledger` holds "go", and the process that runs it."""
     job = server.submit(jobs.hold, (ledger,))
     return job, int(ledger.await_one("holds "))
+
+
+def ends_cancelled(job: pp.Job[Any]) -> None:
+    """The job ends, and as one that was cancelled."""
+    with pytest.raises(pp.JobCancelled, match="the job was cancelled"):
+        job.result(PATIENCE)
+    assert (job.state, job.cancelled(), job.done(), job.running()) == (
+        "cancelled",
+        True,
+        True,
+        False,
+    )
+
+
+def started(server: pp.Server, ledger: Ledger, function: Callable[..., Any]) -> tuple[Any, int]:
+    """A job that runs `function(ledger)`, which notes "holds" and its worker first; and that."""
+    before = len(ledger.after("holds "))
+    job = server.submit(function, (ledger,))
+    found = await_true(lambda: ledger.after("holds ")[before:], "the job begins")
+    return job, int(found[0])
 
 
 def signal_name(number: int) -> str:

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use pp_core::{Config, Effect, FunctionId, JobId, Scheduler, Time};
+use pp_core::{Config, Effect, FunctionId, JobId, Scheduler, ShareId, Terms, Time};
 
 // Counts the memory, so that each table of figures says what its jobs take.
 #[global_allocator]
@@ -39,6 +39,7 @@ struct Pool {
     /// The executor whose turn it is to finish a job.
     turn: usize,
     now: u64,
+    submitted: u64,
 }
 
 impl Pool {
@@ -50,6 +51,7 @@ impl Pool {
             held: vec![VecDeque::with_capacity(512); executors as usize],
             turn: 0,
             now: 0,
+            submitted: 0,
         };
         pool.scheduler.resize(executors, Time::ZERO);
         pool.carry_out();
@@ -68,6 +70,37 @@ impl Pool {
         for _ in 0..jobs {
             self.now += 100;
             let submitted = self.scheduler.submit(F, Data::MIN, self.now());
+            assert!(submitted.is_ok());
+            self.submitted += 1;
+            self.carry_out();
+        }
+    }
+
+    /// Submits jobs, each after those that `of` says, by their numbers among these.
+    fn submit_after(&mut self, jobs: u64, of: impl Fn(u64) -> Vec<u64>) {
+        let first = self.submitted;
+        for number in 0..jobs {
+            let after = of(number).into_iter();
+            let terms = Terms {
+                after: after.map(|other| JobId::from_u64(first + other)).collect(),
+                ..Terms::default()
+            };
+            self.now += 100;
+            let now = self.now();
+            let submitted = self.scheduler.submit_with(F, &terms, Data::MIN, now);
+            assert!(submitted.is_ok());
+            self.submitted += 1;
+            self.carry_out();
+        }
+    }
+
+    /// Submits jobs on terms that follow from their numbers.
+    fn submit_on(&mut self, terms: impl Fn(u32) -> Terms) {
+        for _ in 0..2 {
+            self.now += 100;
+            self.submitted += 1;
+            let terms = terms(u32::try_from(self.submitted).unwrap_or(u32::MAX));
+            let submitted = self.scheduler.submit_with(F, &terms, Data::MIN, self.now());
             assert!(submitted.is_ok());
             self.carry_out();
         }
@@ -199,6 +232,37 @@ fn steady_with_executors(bencher: Bencher, executors: u32) {
         });
 }
 
+/// The same with jobs of so many priorities.
+#[divan::bench(args = [1, 2, 16, 1_000, 100_000])]
+fn steady_with_priorities(bencher: Bencher, priorities: u32) {
+    steady(bencher, move |number| Terms {
+        priority: i32::try_from(number.wrapping_mul(7_919) % priorities).unwrap_or(0),
+        ..Terms::default()
+    });
+}
+
+/// The same with jobs of so many shares.
+#[divan::bench(args = [1, 2, 16, 1_000, 100_000])]
+fn steady_with_shares(bencher: Bencher, shares: u32) {
+    steady(bencher, move |number| Terms {
+        share: ShareId::from_u64((number % shares).into()),
+        ..Terms::default()
+    });
+}
+
+fn steady(bencher: Bencher, terms: impl Fn(u32) -> Terms) {
+    let mut pool = Pool::new(2, SHORT);
+    (0..100_000).for_each(|_| pool.submit_on(&terms));
+    bencher
+        .counter(ItemsCount::new(2_000_usize))
+        .bench_local(|| {
+            for _ in 0..1_000 {
+                pool.submit_on(&terms);
+                pool.finish(2);
+            }
+        });
+}
+
 /// A million jobs that queue: while no executor is there, and behind long jobs.
 #[divan::bench(args = [0, 2, 10_000], sample_count = 5, sample_size = 1)]
 fn memory_of_queued_jobs(bencher: Bencher, executors: u32) {
@@ -221,6 +285,40 @@ fn memory_of_sent_jobs(bencher: Bencher, executors: u32) {
         .with_inputs(|| Pool::new(executors, SHORT))
         .bench_local_values(|mut pool| {
             pool.submit(jobs);
+            pool
+        });
+}
+
+/// Jobs that begin after others of them: in a chain; all after the first; the last after all;
+/// each after its neighbours in a grid.
+#[divan::bench(
+    args = ["chain", "fan out", "fan in", "grid"],
+    sample_count = 5,
+    sample_size = 1
+)]
+fn jobs_after_others(bencher: Bencher, shape: &str) {
+    const JOBS: u64 = 100_000;
+    const SIDE: u64 = 300;
+    let of = |number: u64| -> Vec<u64> {
+        let previous = number.checked_sub(1);
+        match shape {
+            "chain" => previous.into_iter().collect(),
+            "fan out" => previous.map(|_| 0).into_iter().collect(),
+            "fan in" if number == JOBS - 1 => (0..number).collect(),
+            "grid" => {
+                let left = previous.filter(|_| !number.is_multiple_of(SIDE));
+                left.into_iter().chain(number.checked_sub(SIDE)).collect()
+            }
+            _ => Vec::new(),
+        }
+    };
+    bencher
+        .counter(ItemsCount::new(JOBS))
+        .with_inputs(|| Pool::new(2, SHORT))
+        .bench_local_values(|mut pool| {
+            pool.submit_after(JOBS, of);
+            pool.drain();
+            assert!(pool.scheduler.is_empty());
             pool
         });
 }

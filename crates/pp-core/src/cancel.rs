@@ -3,14 +3,14 @@
 use crate::effect::{Effect, Ending};
 use crate::executor::ExecutorState;
 use crate::held::HeldState;
-use crate::job::{QUEUED, WAITING};
+use crate::job::{PAUSED, QUEUED, WAITING};
 use crate::time::Time;
 use crate::{JobId, Scheduler};
 
 impl<J> Scheduler<J> {
     /// Ends a job as [`Ending::Cancelled`], wherever it is.
     ///
-    /// A job that is queued or waits ends at once, and what depends on a job ends with it, as
+    /// A job that is queued, waits or pauses ends at once, and what depends on a job ends with it, as
     /// [`Ending::DependencyCancelled`]. One that a worker has is asked back; if it has been
     /// started, it is [asked to end](Effect::Interrupt), and if it has not ended after
     /// [`Config::cancel_grace`](crate::Config::cancel_grace), the worker is killed and
@@ -68,19 +68,25 @@ impl<J> Scheduler<J> {
     /// `manner`: what becomes of the job if an executor holds it.
     fn call_off(&mut self, job: JobId, manner: HeldState, now: Time) -> bool {
         self.see(now);
-        let Some(slot) = self.jobs.get(job).map(|entry| entry.executor) else {
+        let Some((slot, class)) = self
+            .jobs
+            .get(job)
+            .map(|entry| (entry.executor, entry.class))
+        else {
             return false;
         };
-        if slot == WAITING {
+        if slot == WAITING || slot == PAUSED {
             self.end(job, Ending::Cancelled);
             return true;
         }
         if slot == QUEUED {
-            self.end(job, Ending::Cancelled);
             if !self.suspects.remove(job) {
-                let jobs = &self.jobs;
-                self.queue.remove(job, |job| jobs.contains(job));
+                let (jobs, class) = (&self.jobs, self.classes.get(class));
+                let is_live = |other| other != job && jobs.contains(other);
+                self.shares
+                    .remove(job, class.share, class.priority, is_live);
             }
+            self.end(job, Ending::Cancelled);
             // It may have held up what waits behind it.
             self.pump();
             return true;
@@ -109,7 +115,9 @@ impl<J> Scheduler<J> {
             return;
         }
         if executor.state == ExecutorState::Killing && manner != HeldState::Returning {
-            executor.held.remove(place);
+            if let Some(held) = executor.held.remove(place) {
+                self.release(&held, held.state.took());
+            }
             self.end(job, Ending::Cancelled);
             return;
         }

@@ -29,6 +29,10 @@ pub struct Config {
     /// crate::Effect::Interrupt), before its worker is killed. Default 1 s; zero: it is not
     /// asked.
     pub cancel_grace: Duration,
+    /// One start in so many, of those where jobs of several priorities wait in a share, goes to
+    /// the one that has waited longest, so that none starves. Default 16: that takes a
+    /// sixteenth from the urgent ones. `None`: never.
+    pub ageing: Option<NonZeroU32>,
     /// How far jobs are sent ahead.
     pub window: WindowConfig,
     /// When jobs that were sent ahead are taken back.
@@ -44,6 +48,7 @@ impl Default for Config {
             start_attempts: 3,
             start_backoff: BackoffConfig::default(),
             cancel_grace: Duration::from_secs(1),
+            ageing: NonZeroU32::new(16),
             window: WindowConfig::default(),
             recall: RecallConfig::default(),
         }

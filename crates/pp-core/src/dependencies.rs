@@ -1,15 +1,12 @@
 //! Jobs that wait for the end of others.
 
 use crate::effect::Ending;
-use crate::ids::IdMap;
+use crate::ids::{IdMap, SMALL};
 use crate::job::WAITING;
 use crate::{Effect, JobId, Scheduler};
 
 /// The end of a list.
 const NONE: u32 = u32::MAX;
-
-/// So many edges and names are kept room for while there are none.
-const SMALL: usize = 1024;
 
 /// A job waits for another one. Edges that begin at the same job are a list.
 #[derive(Clone, Copy, Debug)]
@@ -223,15 +220,18 @@ impl<J> Scheduler<J> {
     /// Lets a new job wait for those of `after` that live; false if there are none of these.
     /// If one of them has failed, which the caller cannot know yet, it ends at once.
     pub(crate) fn wait_for(&mut self, job: JobId, after: &[JobId]) -> bool {
-        let mut after = after.to_vec();
-        after.sort_unstable();
-        after.dedup();
-        let is_live = |&other: &JobId| other != job && self.jobs.contains(other);
-        let (live, gone): (Vec<_>, Vec<_>) = after.into_iter().partition(is_live);
-        if let Some(ending) = self.failure_among(&gone) {
-            self.end(job, ending);
-            return true;
+        let is_live = |other: &JobId| *other != job && self.jobs.contains(*other);
+        let mut live: Vec<_> = after.iter().copied().filter(is_live).collect();
+        if live.len() < after.len() {
+            let is_gone = |other: &JobId| !is_live(other);
+            let gone = after.iter().copied().filter(is_gone).collect();
+            if let Some(ending) = self.failure_among(gone) {
+                self.end(job, ending);
+                return true;
+            }
         }
+        live.sort_unstable();
+        live.dedup();
         if live.is_empty() {
             return false;
         }
@@ -243,10 +243,8 @@ impl<J> Scheduler<J> {
     }
 
     /// How what depends on the first of these jobs ends whose end has not been polled.
-    fn failure_among(&self, gone: &[JobId]) -> Option<Ending> {
-        if gone.is_empty() {
-            return None;
-        }
+    fn failure_among(&self, mut gone: Vec<JobId>) -> Option<Ending> {
+        gone.sort_unstable();
         self.effects.iter().find_map(|effect| match *effect {
             Effect::End { job, ending, .. } if gone.binary_search(&job).is_ok() => {
                 Some(ending.of_dependants(job))

@@ -81,7 +81,8 @@ pub enum Effect<J> {
         function: FunctionId,
     },
     /// The job has ended, and nobody was told so by
-    /// [`job_finished`](crate::Scheduler::job_finished) or
+    /// [`job_finished`](crate::Scheduler::job_finished),
+    /// [`job_raised`](crate::Scheduler::job_raised) or
     /// [`job_failed`](crate::Scheduler::job_failed).
     End {
         /// Which job; its name means nothing from now on.

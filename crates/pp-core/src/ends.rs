@@ -4,13 +4,26 @@ use std::time::Duration;
 
 use crate::effect::{Effect, Ending};
 use crate::held::{Held, HeldState};
-use crate::job::WAITING;
+use crate::job::{Job, WAITING};
+use crate::shares::Took;
 use crate::time::{Time, nanos};
 use crate::{ExecutorId, JobId, Scheduler};
 
 /// A job that ran this many times longer than expected makes us look again at
 /// what the jobs behind it are expected to take.
 const SURPRISE: u64 = 4;
+
+/// What becomes of a job that has raised something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raised<J> {
+    /// It lives, and is run again; or it ends by an [`Effect::End`] that comes.
+    Again,
+    /// It has ended, and no retries are left. This was submitted with it. What depends on it
+    /// ends with [`Ending::DependencyFailed`].
+    Ended(J),
+    /// The executor does not hold that job: see [`Scheduler::job_finished`].
+    Unknown,
+}
 
 impl<J> Scheduler<J> {
     /// A job has ended well; `run_time` is how long it ran.
@@ -32,8 +45,29 @@ impl<J> Scheduler<J> {
         Some(data)
     }
 
-    /// A job has failed in a way of its own: it has raised something, or its result cannot be
-    /// serialized. The same as [`job_finished`](Self::job_finished), but what depends on it
+    /// A job has raised something that its [retries](crate::Terms::retries) are for.
+    pub fn job_raised(
+        &mut self,
+        executor: ExecutorId,
+        job: JobId,
+        run_time: Duration,
+        now: Time,
+    ) -> Raised<J> {
+        let Some((slot, held)) = self.ran(executor, job, run_time, now) else {
+            return Raised::Unknown;
+        };
+        let raised = if self.try_again(held) {
+            Raised::Again
+        } else {
+            self.fail(job).map_or(Raised::Unknown, Raised::Ended)
+        };
+        self.settle(slot);
+        self.pump();
+        raised
+    }
+
+    /// A job has failed in a way that its retries are not for: it has raised something else, or
+    /// its result cannot be serialized. The same as [`job_finished`](Self::job_finished), but what depends on it
     /// ends too, with [`Ending::DependencyFailed`].
     pub fn job_failed(
         &mut self,
@@ -43,16 +77,23 @@ impl<J> Scheduler<J> {
         now: Time,
     ) -> Option<J> {
         let slot = self.ran(executor, job, run_time, now)?.0;
-        let data = self.take_out(job)?;
-        self.fail_dependants(job, Ending::DependencyFailed { root: job });
+        let data = self.fail(job);
         self.settle(slot);
         self.pump();
+        data
+    }
+
+    /// Takes out a job that has failed in a way of its own, and ends what depends on it.
+    fn fail(&mut self, job: JobId) -> Option<J> {
+        let data = self.take_out(job)?;
+        self.fail_dependants(job, Ending::DependencyFailed { root: job });
         Some(data)
     }
 
     /// A job has ended because it was [asked to](Effect::Interrupt), without an end of its
     /// own; or because its time was over, where a node ran it. How it ends comes as
-    /// [`Effect::End`].
+    /// [`Effect::End`], unless it is to be run again. One without a limit that nobody
+    /// asked to end is cancelled by that.
     pub fn job_stopped(&mut self, executor: ExecutorId, job: JobId, run_time: Duration, now: Time) {
         let Some((slot, held)) = self.leave(executor, job, run_time, now) else {
             return;
@@ -67,7 +108,7 @@ impl<J> Scheduler<J> {
         if held.state.is_called_off() {
             self.end(held.job, Ending::Cancelled);
         } else {
-            self.timed_out(held.job);
+            self.timed_out(held);
         }
     }
 
@@ -118,6 +159,7 @@ impl<J> Scheduler<J> {
             self.recalls.pending -= usize::from(held.state == HeldState::Recalling);
             self.doubt_effects();
         }
+        self.release(&held, Took::Measured(nanos(run_time)));
         Some((slot, held))
     }
 
@@ -138,7 +180,10 @@ impl<J> Scheduler<J> {
         let entry = self.jobs.remove(job)?;
         self.suspects.left(job);
         self.time_limits.remove(job);
+        self.retries.remove(job);
+        self.records.remove(job);
         self.functions.release(entry.function);
+        self.leave_class(entry.class);
         Some(entry.data)
     }
 
@@ -153,8 +198,8 @@ impl<J> Scheduler<J> {
         let Some(entry) = self.jobs.get(job) else {
             return;
         };
-        let (charges, is_waiting) = (entry.charges(), entry.executor == WAITING);
-        if is_waiting {
+        let charges = self.records.get(job).into();
+        if entry.executor == WAITING {
             self.dependencies.leave(job);
         }
         if let Some(data) = self.take_out(job) {
@@ -165,5 +210,20 @@ impl<J> Scheduler<J> {
                 charges,
             });
         }
+    }
+
+    /// Tells of the end of a job that was removed from the table of jobs, when all others are
+    /// empty or about to be.
+    pub(crate) fn tell_end(&mut self, job: JobId, entry: Job<J>, ending: Ending) {
+        self.functions.release(entry.function);
+        self.leave_class(entry.class);
+        let charges = self.records.remove(job).into();
+        let data = entry.data;
+        self.effects.push_back(Effect::End {
+            job,
+            data,
+            ending,
+            charges,
+        });
     }
 }

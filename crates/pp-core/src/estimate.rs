@@ -2,7 +2,7 @@
 
 /// Jobs count for at least this long, in nanoseconds: what a worker spends on
 /// taking a job and answering, whatever the job does.
-const FLOOR: u64 = 1_000;
+pub(crate) const FLOOR: u64 = 1_000;
 
 /// The samples after the first during which an estimate falls fast: the first run
 /// of a function pays for imports and caches that the others find in place.

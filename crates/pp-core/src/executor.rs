@@ -6,7 +6,7 @@ use crate::buckets::bucket_of;
 use crate::config::WindowConfig;
 use crate::estimate::Expected;
 use crate::function::FunctionSet;
-use crate::held::HeldJobs;
+use crate::held::{Held, HeldJobs};
 use crate::time::nanos;
 use crate::{ExecutorId, JobId, Time};
 
@@ -170,23 +170,23 @@ impl Executor {
     }
 
     /// Adds a job at the end, and gives its place.
-    pub(crate) fn push(&mut self, job: JobId, expected: Expected, now: Time) -> u32 {
+    pub(crate) fn push(&mut self, job: JobId, expected: Expected, charge: u32, now: Time) -> u32 {
         if self.held.is_empty() {
             self.progress = now;
         }
         if let Some(remaining) = &mut self.remaining {
             *remaining = remaining.saturating_sub(1);
         }
-        self.held.push(job, expected)
+        self.held.push(job, expected, charge)
     }
 
     /// Removes a job that never began, so that it does not count as given.
-    pub(crate) fn take_back(&mut self, place: u32) {
-        if self.held.remove(place).is_some()
-            && let Some(remaining) = &mut self.remaining
-        {
+    pub(crate) fn take_back(&mut self, place: u32) -> Option<Held> {
+        let held = self.held.remove(place)?;
+        if let Some(remaining) = &mut self.remaining {
             *remaining = remaining.saturating_add(1);
         }
+        Some(held)
     }
 
     /// How much it has to do, in nanoseconds, with all its slots.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::JobId;
 use crate::estimate::Expected;
+use crate::shares::Took;
 
 /// Gaps that are allowed beyond the number of jobs before the list is made anew.
 const SLACK: usize = 64;
@@ -58,6 +59,19 @@ impl HeldState {
             Self::Cancelling | Self::Withdrawing | Self::Withdrawn | Self::Interrupted
         )
     }
+
+    /// What the executor did for the job if it is gone, or being killed.
+    pub(crate) fn took(self) -> Took {
+        match self {
+            Self::Started | Self::Withdrawn | Self::Interrupted | Self::Expired => Took::Unknown,
+            Self::Sent
+            | Self::Recalling
+            | Self::Cancelling
+            | Self::Withdrawing
+            | Self::Returning
+            | Self::Expiring => Took::Nothing,
+        }
+    }
 }
 
 /// A job that an executor holds.
@@ -66,6 +80,8 @@ pub(crate) struct Held {
     pub(crate) job: JobId,
     /// What was expected of it when it was sent.
     pub(crate) expected: Expected,
+    /// What its share was charged with for it, in nanoseconds.
+    pub(crate) charge: u32,
     pub(crate) state: HeldState,
 }
 
@@ -167,12 +183,13 @@ impl HeldJobs {
     }
 
     /// Adds a job at the end, and gives its place.
-    pub(crate) fn push(&mut self, job: JobId, expected: Expected) -> u32 {
+    pub(crate) fn push(&mut self, job: JobId, expected: Expected, charge: u32) -> u32 {
         let place = self.place_of(self.entries.len());
         let state = HeldState::Sent;
         self.entries.push_back(Some(Held {
             job,
             expected,
+            charge,
             state,
         }));
         self.live += 1;

@@ -22,6 +22,11 @@ pub struct ExecutorId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionId(u64);
 
+/// Names a share: jobs that are served together, in proportion to its weight, beside other
+/// shares. Given by the caller; 0, the default, is the share of all jobs that name none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShareId(u64);
+
 macro_rules! number {
     ($name:ident, $word:literal) => {
         impl $name {
@@ -47,12 +52,16 @@ macro_rules! number {
 number!(JobId, "job");
 number!(ExecutorId, "executor");
 number!(FunctionId, "function");
+number!(ShareId, "share");
 
 /// A map keyed by one of our own numbers.
 ///
 /// Keys are counters of this process, never chosen by a peer, so the hash need
 /// not resist collisions; and it is the same in each run, so replays agree.
 pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Room for so many is kept in a side table that has become empty.
+pub(crate) const SMALL: usize = 1024;
 
 /// One folded multiplication: every bit of the key reaches every bit of the hash.
 #[derive(Default)]

@@ -1,11 +1,12 @@
 //! What must hold after every event. For tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::classes::PLAIN;
 use crate::executor::{Executor, ExecutorState};
 use crate::held::HeldState;
 use crate::ids::IdMap;
-use crate::job::{QUEUED, WAITING};
+use crate::job::{PAUSED, QUEUED, WAITING};
 use crate::{JobId, Scheduler};
 
 /// The scheduler contradicts itself: a bug in it.
@@ -29,9 +30,11 @@ impl<J> Scheduler<J> {
         check("the job table is sound", self.jobs.fault())?;
         check("the executor table is sound", self.executors.fault())?;
         check("each job is in one place", self.misplaced_job())?;
+        check("shares count what is theirs", self.wrong_share())?;
         check("suspects are kept apart", self.suspects.fault())?;
         let is_live = |job| self.jobs.contains(job);
         check("dependencies are sound", self.dependencies.fault(is_live))?;
+        check("retries are counted", self.retries.fault(is_live))?;
         check("time limits are kept", self.wrong_time_limit())?;
         check("functions count their jobs", self.miscounted_function())?;
         check("recalls are counted", self.miscounted_recalls())?;
@@ -41,8 +44,10 @@ impl<J> Scheduler<J> {
 
     fn misplaced_job(&self) -> Option<String> {
         let queued: BTreeSet<JobId> = self
-            .queue
-            .names()
+            .shares
+            .iter()
+            .flat_map(|(_, share)| share.queue.names())
+            .map(|(job, _)| job)
             .filter(|&job| self.jobs.contains(job))
             .chain(self.suspects.names())
             .collect();
@@ -56,9 +61,11 @@ impl<J> Scheduler<J> {
                 return Some(format!("{job} is queued and with an executor"));
             }
         }
-        for job in self.dependencies.names() {
+        let waiting = self.dependencies.names().map(|job| (job, WAITING));
+        let paused = self.retries.names();
+        for (job, place) in waiting.chain(paused.into_iter().map(|job| (job, PAUSED))) {
             placed += 1;
-            if self.jobs.get(job).map(|entry| entry.executor) != Some(WAITING) {
+            if self.jobs.get(job).map(|entry| entry.executor) != Some(place) {
                 return Some(format!("{job} waits and is elsewhere"));
             }
         }
@@ -86,11 +93,45 @@ impl<J> Scheduler<J> {
         })
     }
 
+    /// Each job waits where it belongs, and counts where it is held.
+    fn wrong_share(&self) -> Option<String> {
+        if self.jobs.len() == 0 && !self.shares.is_bare() {
+            return Some(format!("no job is live, and there is {:?}", self.shares));
+        }
+        for (slot, share) in self.shares.iter() {
+            let names = share.queue.names();
+            let live = names.filter_map(|(job, priority)| {
+                let class = self.classes.get(self.jobs.get(job)?.class);
+                Some((job, (class.share, class.priority) == (slot, priority)))
+            });
+            if let Some((job, _)) = live.into_iter().find(|&(_, is_right)| !is_right) {
+                return Some(format!("{job} waits wrongly in {}", share.id));
+            }
+        }
+        let mut held: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
+        for one in self.executors.iter().flat_map(|(_, one)| one.held.iter()) {
+            let class = self.classes.get(self.jobs.get(one.job)?.class);
+            let (count, charged) = held.entry(class.share).or_default();
+            *count += 1;
+            *charged += u64::from(one.charge);
+        }
+        if let Some(fault) = self.shares.fault(&held) {
+            return Some(fault);
+        }
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for (_, entry) in self.jobs.iter().filter(|(_, entry)| entry.class != PLAIN) {
+            *counts.entry(entry.class).or_default() += 1;
+        }
+        let counted: BTreeMap<u32, usize> = self.classes.counts().collect();
+        (counts != counted).then(|| format!("classes have {counts:?}, {counted:?} counted"))
+    }
+
     fn miscounted_function(&self) -> Option<String> {
         let mut counts: IdMap<u32, usize> = IdMap::default();
         for (job, entry) in self.jobs.iter() {
             *counts.entry(entry.function).or_default() += 1;
-            let (deaths, losses) = (u32::from(entry.deaths), entry.losses());
+            let record = self.records.get(job);
+            let (deaths, losses) = (u32::from(record.deaths), record.losses());
             if deaths >= self.config.max_worker_deaths.get()
                 || losses >= self.config.max_node_losses.get()
             {
@@ -103,6 +144,10 @@ impl<J> Scheduler<J> {
                 let counted = function.jobs;
                 return Some(format!("{}: {live} jobs, {counted} counted", function.id));
             }
+        }
+        let mut charged = self.records.names();
+        if let Some(job) = charged.find(|&job| !self.jobs.contains(job)) {
+            return Some(format!("{job} has ended and is charged"));
         }
         let dangling = self
             .executors
@@ -131,9 +176,9 @@ impl<J> Scheduler<J> {
     }
 
     fn idle_in_vain(&self) -> Option<String> {
-        let (idle, queued) = (self.executors.free_slots(), self.queue.len());
-        if idle > 0 && queued > 0 {
-            return Some(format!("{idle} slots are free, {queued} jobs are queued"));
+        let idle = self.executors.free_slots();
+        if idle > 0 && self.shares.has_ready() {
+            return Some(format!("{idle} slots are free, and a job may be sent"));
         }
         let untried = idle > self.recalls.pending && self.executors.most_loaded().is_some();
         (untried && self.recalls.deadline.is_none())
@@ -150,7 +195,7 @@ impl<J> Scheduler<J> {
         if due > 0 {
             return Some(format!("{due} executors are due and not started"));
         }
-        let hopeless = self.starts.is_given_up() && !self.queue.is_empty();
+        let hopeless = self.starts.is_given_up() && self.shares.queued() > 0;
         hopeless.then(|| "jobs are queued and no executor will be started".to_owned())
     }
 }

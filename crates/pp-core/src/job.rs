@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::charges::LOSS;
-use crate::{Charges, JobId};
+use crate::JobId;
 
 /// Where a job is that no executor holds, and that may be sent.
 pub(crate) const QUEUED: u32 = u32::MAX;
 
 /// Where a job is that waits for the end of others.
 pub(crate) const WAITING: u32 = u32::MAX - 1;
+
+/// Where a job is that pauses before it is run again.
+pub(crate) const PAUSED: u32 = u32::MAX - 2;
 
 /// Jobs in one page of the table.
 const PAGE: usize = 256;
@@ -27,29 +29,13 @@ pub(crate) struct Job<J> {
     pub(crate) data: J,
     /// Where the function table holds its function.
     pub(crate) function: u32,
-    /// The slot of the executor that holds it, or [`QUEUED`] or [`WAITING`].
+    /// The slot of the executor that holds it, or [`QUEUED`], [`WAITING`] or
+    /// [`PAUSED`].
     pub(crate) executor: u32,
     /// Its place among what that executor holds.
     pub(crate) place: u32,
-    /// Workers that died while running it.
-    pub(crate) deaths: u16,
-    /// Nodes that were lost while holding it, in [`LOSS`]es.
-    pub(crate) blame: u16,
-}
-
-impl<J> Job<J> {
-    /// How many nodes were lost while holding it.
-    pub(crate) fn losses(&self) -> u32 {
-        u32::from(self.blame / LOSS)
-    }
-
-    /// What it was charged with.
-    pub(crate) fn charges(&self) -> Charges {
-        Charges {
-            deaths: self.deaths.into(),
-            losses: self.losses(),
-        }
-    }
+    /// Where the class table holds its share and priority.
+    pub(crate) class: u32,
 }
 
 /// All live jobs, by name.
@@ -278,9 +264,14 @@ mod tests {
             function: 0,
             executor: QUEUED,
             place: 0,
-            deaths: 0,
-            blame: 0,
+            class: 0,
         }
+    }
+
+    /// What few jobs need belongs into a table of its own.
+    #[test]
+    fn a_job_takes_24_bytes() {
+        assert_eq!(size_of::<Option<Job<std::num::NonZeroU64>>>(), 24);
     }
 
     #[test]

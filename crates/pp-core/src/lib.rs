@@ -15,16 +15,26 @@
 //! # What it promises
 //!
 //! * Every job ends exactly once: by [`Scheduler::job_finished`],
-//!   [`Scheduler::job_failed`] or [`Effect::End`].
+//!   [`Scheduler::job_raised`], [`Scheduler::job_failed`] or [`Effect::End`].
 //! * No job is sent before all have ended well that it is to begin [after](Terms::after). When
 //!   one of these ends otherwise, all that depend on it, directly or not, end in the order of
 //!   submission.
 //! * A job that a worker runs for longer than it [may](Terms::time_limit) is asked to end, and
 //!   ended by force where that does not help; no other job is charged for it.
-//! * Jobs that wait for no other are sent in the order of their submission. One that comes
-//!   back, from a dead executor or by a recall, regains its place. Only jobs that are suspected of
-//!   taking nodes down ([`Config::max_node_losses`]) wait for a node without another such.
-//! * No ready executor idles while a job is queued; and none idles for longer
+//! * A job that has raised something is run again as often as was [asked](Terms::retries), and
+//!   no more often, whatever becomes of workers and nodes meanwhile.
+//! * Of the jobs of one share ([`Terms::share`]) that wait for no other, those of a higher
+//!   priority are sent first, and those of one priority in the order of their submission; but
+//!   one start in a few goes to the job that has waited longest ([`Config::ageing`]), so that
+//!   none starves. A job that comes back, from a dead executor or by a recall, regains its
+//!   place. Only jobs that are suspected of taking nodes down ([`Config::max_node_losses`])
+//!   wait for a node without another such.
+//! * Shares whose jobs wait are served in proportion to their weights
+//!   ([`Scheduler::set_share`]): what two of them get differs by no more than what as many of
+//!   their longest jobs take as are held at a time. One that was idle has saved up nothing.
+//! * Executors never come to hold more jobs of a share than its limit.
+//! * No ready executor idles while a job is queued whose share is below its limit; and none
+//!   idles for longer
 //!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together, and what the
 //!   way takes, while another holds a job that it has not started.
 //! * No executor holds more jobs than the credit that it granted.
@@ -57,6 +67,7 @@
 mod buckets;
 mod cancel;
 mod charges;
+mod classes;
 mod config;
 mod dependencies;
 mod effect;
@@ -77,8 +88,11 @@ mod placement;
 mod queue;
 mod recall;
 mod resize;
+mod retries;
 mod scheduler;
 mod service;
+mod shares;
+mod sharing;
 mod starts;
 mod supply;
 mod suspects;
@@ -86,16 +100,19 @@ mod terms;
 mod time;
 mod time_limits;
 mod view;
+mod virtual_time;
 
 pub use config::{BackoffConfig, Config, RecallConfig, WindowConfig};
 pub use effect::{Charges, Destroyed, Effect, Ending};
+pub use ends::Raised;
 pub use executor::{ExecutorKind, ExecutorState};
-pub use ids::{ExecutorId, FunctionId, JobId};
+pub use ids::{ExecutorId, FunctionId, JobId, ShareId};
 pub use invariants::InvariantViolation;
 pub use outage::is_own_outage;
 pub use scheduler::Scheduler;
 pub use service::{Answer, Service};
+pub use sharing::ShareStats;
 pub use supply::Supply;
-pub use terms::Terms;
+pub use terms::{Retries, Terms};
 pub use time::Time;
 pub use view::{ExecutorCounts, ExecutorStats, JobState, JobView};

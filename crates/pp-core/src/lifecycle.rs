@@ -4,6 +4,7 @@ use crate::charges::LOSS;
 use crate::effect::{Effect, Ending};
 use crate::executor::{Executor, ExecutorState};
 use crate::held::{Held, HeldState};
+use crate::shares::Took;
 use crate::time::Time;
 use crate::{ExecutorId, JobId, Scheduler};
 
@@ -122,12 +123,19 @@ impl<J> Scheduler<J> {
         if held.state == HeldState::Recalling {
             self.recalls.pending -= 1;
         }
+        let has_begun = charge > 0 && !gone.is_node();
+        let took = if has_begun {
+            Took::Unknown
+        } else {
+            held.state.took()
+        };
+        self.release(&held, took);
         if held.state.is_called_off() {
             self.end(held.job, Ending::Cancelled);
             return;
         }
         if held.state == HeldState::Expired {
-            self.timed_out(held.job);
+            self.timed_out(held);
             return;
         }
         let charges = if gone.is_node() {
@@ -176,8 +184,10 @@ impl<J> Scheduler<J> {
     /// Ends all jobs that no executor holds and that wait for nothing but one.
     fn end_queued(&mut self, ending: Ending) {
         let jobs = &self.jobs;
-        let queued = self.queue.take_all(|job| jobs.contains(job));
-        for job in queued.into_iter().chain(self.suspects.take_all()) {
+        let queued = self.shares.take_all(|job| jobs.contains(job));
+        let others = self.suspects.take_all().into_iter();
+        let others = others.chain(self.retries.names());
+        for job in queued.into_iter().chain(others) {
             self.end(job, ending);
         }
     }
@@ -219,6 +229,8 @@ impl<J> Scheduler<J> {
         for (place, held) in held {
             self.time_limits.left(held.job);
             match held.state {
+                // It is not to run twice at a time.
+                HeldState::Expired if self.retries.outlives_timeout(held.job) => {}
                 HeldState::Cancelling
                 | HeldState::Withdrawing
                 | HeldState::Interrupted
@@ -235,6 +247,7 @@ impl<J> Scheduler<J> {
             }
         }
         for held in ended {
+            self.release(&held, held.state.took());
             self.stopped(held);
         }
         self.executors.set_state(slot, ExecutorState::Killing);
@@ -256,26 +269,21 @@ impl<J> Scheduler<J> {
         self.interrupts.clear();
         self.withdraw_effects();
         for slot in self.executors.slots() {
-            if let Some(entry) = self.executors.get_mut(slot) {
-                entry.held.take_all();
+            let entry = self.executors.get_mut(slot);
+            let held = entry.map(|entry| entry.held.take_all());
+            for held in held.unwrap_or_default() {
+                self.release(&held, held.state.took());
             }
             self.executors.refresh(slot);
             self.kill(slot);
         }
-        self.queue.take_all(|_| true);
+        self.shares.take_all(|_| true);
         self.suspects.clear();
         self.dependencies.clear();
         self.time_limits.clear();
+        self.retries.clear();
         for (job, entry) in self.jobs.take_all() {
-            self.functions.release(entry.function);
-            let charges = entry.charges();
-            let (data, ending) = (entry.data, Ending::Destroyed);
-            self.effects.push_back(Effect::End {
-                job,
-                data,
-                ending,
-                charges,
-            });
+            self.tell_end(job, entry, Ending::Destroyed);
         }
     }
 

@@ -4,7 +4,8 @@ use crate::effect::Effect;
 use crate::{JobId, Scheduler};
 
 impl<J> Scheduler<J> {
-    /// Sends queued jobs, in order, as long as an executor may get one.
+    /// Sends queued jobs, in the order of their shares and priorities, as long as an executor
+    /// may get one.
     ///
     /// An idle worker takes any job, the one that became idle last first: it may
     /// still be spinning. Then nodes with free slots. With none free, jobs whose length is
@@ -15,18 +16,18 @@ impl<J> Scheduler<J> {
         }
         while let Some((slot, is_idle)) = self.executors.next_to_serve() {
             let jobs = &self.jobs;
-            let Some(job) = self.queue.front(|job| jobs.contains(job)) else {
+            let Some(next) = self.shares.next(|job| jobs.contains(job)) else {
                 return;
             };
-            let Some(function) = self.jobs.get(job).map(|entry| entry.function) else {
+            let Some(function) = self.jobs.get(next.job).map(|entry| entry.function) else {
                 return;
             };
             if !is_idle && !self.functions.estimate(function).is_known() {
-                // Jobs behind it wait too: they are not to be started before it.
+                // Those that come after it wait too: they are not to be started before it.
                 return;
             }
-            self.queue.pop(job);
-            self.send(slot, job);
+            self.shares.pop(next);
+            self.send(slot, next.job);
         }
     }
 
@@ -38,9 +39,12 @@ impl<J> Scheduler<J> {
         };
         let (executor, function) = (holder.id, entry.function);
         let is_new = holder.functions.insert(function);
-        let expected = self.functions.estimate(function).expected();
+        let estimate = self.functions.estimate(function);
+        let expected = estimate.expected();
+        let known = estimate.is_known().then_some(expected.time);
+        let charge = self.shares.sent(self.classes.get(entry.class).share, known);
         entry.executor = slot;
-        entry.place = holder.push(job, expected, self.now);
+        entry.place = holder.push(job, expected, charge, self.now);
         if is_new && let Some(known) = self.functions.get(function) {
             let function = known.id;
             self.effects

@@ -1,198 +1,170 @@
-//! The order in which jobs wait.
+//! The order in which the jobs of one share wait.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 
 use crate::JobId;
 
-/// Below this many places the memory of a queue is not worth freeing.
-const SMALL: usize = 1024;
+mod fifo;
+mod levels;
 
-/// Jobs that no executor holds, in the order of their submission.
+use fifo::Fifo;
+use levels::Levels;
+
+/// Jobs of one share that no executor holds: the higher priority first, and of one priority in
+/// the order of submission.
 ///
-/// New jobs come at the end in order, which a plain deque does in no time. Those
-/// that come back from an executor are few and older: a small ordered set beside
-/// it. Names of ended jobs stay in the deque until they come to its front or are
-/// more than half of it.
+/// Jobs of priority 0 are most or all of them, and cost what a plain deque does.
 ///
-/// The queue holds names only and asks its caller which of them still live. Other
-/// orders (priorities, groups) are to be built from several of these.
+/// So that no priority starves, now and then a start goes to the job that has waited longest:
+/// *ageing*. It counts starts. By time, every job of a batch that takes the night would be old
+/// in the morning, and an urgent one would wait behind all of them; this way it waits for one
+/// start in a few.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    fresh: VecDeque<JobId>,
-    returned: BTreeSet<JobId>,
-    /// Names in `fresh` of jobs that have ended.
-    dead: usize,
+    /// Jobs of priority 0.
+    plain: Fifo,
+    /// All others.
+    levels: Levels,
+    /// Starts that passed somebody since the last one that went by age.
+    starts: u32,
 }
 
 impl Queue {
     pub(crate) fn len(&self) -> usize {
-        self.fresh.len() - self.dead + self.returned.len()
+        self.plain.len() + self.levels.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.plain.is_empty() && self.levels.is_empty()
     }
 
     /// Adds a job that is newer than all that were added before.
-    pub(crate) fn push(&mut self, job: JobId) {
-        self.fresh.push_back(job);
+    #[inline]
+    pub(crate) fn push(&mut self, job: JobId, priority: i32) {
+        if priority == 0 {
+            self.plain.push(job);
+        } else {
+            self.levels.push(job, priority);
+        }
     }
 
     /// Gives a job its place that had left the queue, or never was in it.
-    pub(crate) fn give_back(&mut self, job: JobId) {
-        if self.fresh.back().is_none_or(|&last| last < job) {
-            self.fresh.push_back(job);
+    pub(crate) fn give_back(&mut self, job: JobId, priority: i32) {
+        if priority == 0 {
+            self.plain.give_back(job);
         } else {
-            self.returned.insert(job);
+            self.levels.give_back(job, priority);
         }
     }
 
-    /// The job that is next. `is_live` tells which jobs have not ended.
-    pub(crate) fn front(&mut self, is_live: impl Fn(JobId) -> bool) -> Option<JobId> {
-        while self.dead > 0 && self.fresh.front().is_some_and(|&job| !is_live(job)) {
-            self.fresh.pop_front();
-            self.dead -= 1;
+    /// The job that is next, and its priority. One start in `ageing` goes by age.
+    #[inline]
+    pub(crate) fn front(
+        &mut self,
+        ageing: Option<NonZeroU32>,
+        is_live: impl Fn(JobId) -> bool + Copy,
+    ) -> Option<(JobId, i32)> {
+        if self.levels.is_empty() {
+            return Some((self.plain.front(is_live)?, 0));
         }
-        match (self.fresh.front(), self.returned.first()) {
-            (Some(&fresh), Some(&returned)) => Some(fresh.min(returned)),
-            (fresh, returned) => fresh.or(returned).copied(),
+        self.choose(ageing, is_live)
+    }
+
+    /// Apart, so that the usual case stays small.
+    #[inline(never)]
+    fn choose(
+        &mut self,
+        ageing: Option<NonZeroU32>,
+        is_live: impl Fn(JobId) -> bool + Copy,
+    ) -> Option<(JobId, i32)> {
+        let goes_by_age = ageing.is_some_and(|every| self.starts + 1 >= every.get());
+        if goes_by_age && self.has_choice() {
+            self.oldest(is_live)
+        } else {
+            self.highest(is_live)
         }
     }
 
-    /// Removes the job that [`front`](Self::front) gave.
-    pub(crate) fn pop(&mut self, job: JobId) {
-        if self.fresh.front() == Some(&job) {
-            self.fresh.pop_front();
-            if self.fresh.len() == self.dead {
-                self.fresh.clear();
-                self.dead = 0;
-            }
-            let capacity = self.fresh.capacity();
-            // Each time this frees three quarters, so it is paid for by the pops before.
-            if capacity > SMALL && self.fresh.len() < capacity / 8 {
-                self.fresh.shrink_to(capacity / 4);
-            }
+    fn highest(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Option<(JobId, i32)> {
+        let is_above = self.levels.highest().is_some_and(|highest| highest > 0);
+        if is_above || self.plain.is_empty() {
+            self.levels.front(is_live)
         } else {
-            self.returned.remove(&job);
+            Some((self.plain.front(is_live)?, 0))
+        }
+    }
+
+    fn oldest(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Option<(JobId, i32)> {
+        let plain = self.plain.front(is_live).map(|job| (job, 0));
+        let other = self.levels.oldest(is_live);
+        // Of two jobs the older one has the lower name.
+        plain.into_iter().chain(other).min()
+    }
+
+    /// Whether jobs of several priorities wait.
+    fn has_choice(&self) -> bool {
+        self.levels.count() + usize::from(!self.plain.is_empty()) > 1
+    }
+
+    /// Removes the job that [`front`](Self::front) gave: it starts.
+    #[inline]
+    pub(crate) fn pop(&mut self, (job, priority): (JobId, i32), ageing: Option<NonZeroU32>) {
+        if !self.levels.is_empty() {
+            self.count_start(ageing);
+        }
+        if priority == 0 {
+            self.plain.pop(job);
+        } else {
+            self.levels.pop(job, priority);
+        }
+    }
+
+    fn count_start(&mut self, ageing: Option<NonZeroU32>) {
+        if let Some(every) = ageing
+            && self.has_choice()
+        {
+            self.starts = (self.starts + 1) % every.get();
         }
     }
 
     /// Removes a job that waits and has just ended.
-    pub(crate) fn remove(&mut self, job: JobId, is_live: impl Fn(JobId) -> bool) {
-        if self.returned.remove(&job) {
-            return;
-        }
-        self.dead += 1;
-        if self.dead * 2 > self.fresh.len() {
-            self.fresh.retain(|&job| is_live(job));
-            self.dead = 0;
-            if self.fresh.capacity() > SMALL {
-                self.fresh.shrink_to(self.fresh.len() * 2);
-            }
+    pub(crate) fn remove(
+        &mut self,
+        job: JobId,
+        priority: i32,
+        is_live: impl Fn(JobId) -> bool + Copy,
+    ) {
+        if priority == 0 {
+            self.plain.remove(job, is_live);
+        } else {
+            self.levels.remove(job, priority, is_live);
         }
     }
 
-    /// Removes all jobs, and gives them in order.
-    pub(crate) fn take_all(&mut self, is_live: impl Fn(JobId) -> bool) -> Vec<JobId> {
-        let mut all: Vec<_> = std::mem::take(&mut self.fresh).into();
-        if std::mem::take(&mut self.dead) > 0 {
-            all.retain(|&job| is_live(job));
-        }
-        all.extend(std::mem::take(&mut self.returned));
-        all.sort_unstable();
+    /// Removes all jobs, and gives them in no particular order.
+    pub(crate) fn take_all(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Vec<JobId> {
+        let mut all = self.plain.take_all(is_live);
+        all.extend(self.levels.take_all(is_live));
+        self.starts = 0;
         all
     }
 
-    /// Every name that the queue holds, of ended jobs too.
-    pub(crate) fn names(&self) -> impl Iterator<Item = JobId> {
-        self.fresh.iter().chain(&self.returned).copied()
+    /// Every name that the queue holds, of ended jobs too, and its priority.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (JobId, i32)> {
+        let plain = self.plain.names().map(|job| (job, 0));
+        plain.chain(self.levels.names())
     }
 
     /// Whether the queue holds no name at all.
     pub(crate) fn is_bare(&self) -> bool {
-        self.fresh.is_empty() && self.returned.is_empty()
+        self.plain.is_bare() && self.levels.is_empty()
+    }
+
+    /// The first contradiction in it, if there is one.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.levels.fault()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u64) -> JobId {
-        JobId::from_u64(number)
-    }
-
-    fn pop_all(queue: &mut Queue, is_live: impl Fn(JobId) -> bool + Copy) -> Vec<u64> {
-        std::iter::from_fn(|| {
-            let job = queue.front(is_live)?;
-            queue.pop(job);
-            Some(job.as_u64())
-        })
-        .collect()
-    }
-
-    #[test]
-    fn jobs_that_come_back_regain_their_place() {
-        let mut queue = Queue::default();
-        (0..6).for_each(|n| queue.push(id(n)));
-        let first: Vec<_> = (0..4)
-            .map(|_| {
-                let job = queue.front(|_| true).unwrap();
-                queue.pop(job);
-                job
-            })
-            .collect();
-        for job in [first[2], first[0], first[3]] {
-            queue.give_back(job);
-        }
-        assert_eq!(pop_all(&mut queue, |_| true), [0, 2, 3, 4, 5]);
-    }
-
-    #[test]
-    fn ended_jobs_leave_nothing_behind() {
-        let mut queue = Queue::default();
-        (0..10_000).for_each(|n| queue.push(id(n)));
-        for n in (0..10_000).filter(|n| n % 100 != 0) {
-            // Dead are the job itself and those before it that are not kept.
-            queue.remove(id(n), |job| job > id(n) || job.as_u64() % 100 == 0);
-            assert!(queue.dead * 2 <= queue.fresh.len());
-        }
-        assert_eq!(queue.len(), 100);
-        assert!(queue.fresh.len() <= 200);
-        assert_eq!(
-            pop_all(&mut queue, |job| job.as_u64() % 100 == 0).len(),
-            100
-        );
-        assert!(queue.is_bare());
-        assert!(queue.fresh.capacity() <= SMALL);
-    }
-
-    #[test]
-    fn an_ended_job_at_the_end_leaves_with_the_last_live_one() {
-        let mut queue = Queue::default();
-        (0..5).for_each(|n| queue.push(id(n)));
-        queue.remove(id(4), |job| job != id(4));
-        for n in 0..4 {
-            assert_eq!(queue.front(|job| job != id(4)), Some(id(n)));
-            queue.pop(id(n));
-        }
-        assert!(queue.is_bare(), "without being asked again");
-    }
-
-    #[test]
-    fn all_are_taken_in_order() {
-        let mut queue = Queue::default();
-        (0..10).for_each(|n| queue.push(id(n)));
-        let front = queue.front(|_| true).unwrap();
-        queue.pop(front);
-        queue.give_back(front);
-        queue.remove(id(5), |job| job != id(5));
-        let all: Vec<_> = queue
-            .take_all(|job| job != id(5))
-            .into_iter()
-            .map(JobId::as_u64)
-            .collect();
-        assert_eq!(all, [0, 1, 2, 3, 4, 6, 7, 8, 9]);
-        assert!(queue.is_bare() && queue.is_empty());
-    }
-}
+mod tests;

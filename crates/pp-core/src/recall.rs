@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::effect::{Effect, Ending};
 use crate::executor::{Executor, ExecutorState, Wait};
 use crate::held::{Held, HeldState};
+use crate::shares::Took;
 use crate::time::{Time, nanos};
 use crate::{ExecutorId, JobId, Scheduler};
 
@@ -126,7 +127,7 @@ impl<J> Scheduler<J> {
     }
 
     /// Lets an executor get nothing more ahead before it has finished something.
-    fn stop_sending_ahead(&mut self, slot: u32) {
+    pub(crate) fn stop_sending_ahead(&mut self, slot: u32) {
         if let Some(executor) = self.executors.get_mut(slot) {
             executor.stalled = true;
         }
@@ -172,13 +173,13 @@ impl<J> Scheduler<J> {
         };
         match (state, recalled) {
             (HeldState::Recalling, true) => {
-                holder.take_back(place);
+                self.take_back(slot, place);
                 self.recalls.pending -= 1;
                 self.requeue(job);
             }
             // It had not begun: its time has not either.
             (HeldState::Expiring, true) => {
-                holder.take_back(place);
+                self.take_back(slot, place);
                 self.requeue(job);
             }
             (HeldState::Expiring, false) => self.interrupt(slot, place, HeldState::Expired),
@@ -191,7 +192,7 @@ impl<J> Scheduler<J> {
                 self.check_time_of(slot, place);
             }
             (HeldState::Cancelling | HeldState::Withdrawing | HeldState::Returning, true) => {
-                holder.take_back(place);
+                self.take_back(slot, place);
                 self.end(job, Ending::Cancelled);
             }
             // Either it has ended in the regular way, and that is being told; or this is the
@@ -215,6 +216,14 @@ impl<J> Scheduler<J> {
         self.settle(slot);
         self.start_missing();
         self.pump();
+    }
+
+    /// Takes a job from its executor that never began there.
+    fn take_back(&mut self, slot: u32, place: u32) {
+        let holder = self.executors.get_mut(slot);
+        if let Some(held) = holder.and_then(|holder| holder.take_back(place)) {
+            self.release(&held, Took::Nothing);
+        }
     }
 
     /// Puts an executor on the list of those to look at for a stall.

@@ -30,6 +30,24 @@ impl<J> Scheduler<J> {
         self.pump();
     }
 
+    /// A worker wants to be replaced: it gets no more jobs, gives back those that it has not
+    /// begun, and retires when it has ended the others.
+    pub fn worker_leaving(&mut self, worker: ExecutorId, now: Time) {
+        self.see(now);
+        let Some(slot) = self.executors.slot(worker) else {
+            return;
+        };
+        let is_ready = |one: &Executor| one.state == ExecutorState::Ready && !one.is_node();
+        if !self.executors.get(slot).is_some_and(is_ready) {
+            return;
+        }
+        self.executors.set_state(slot, ExecutorState::Draining);
+        self.recall_all(slot);
+        self.settle(slot);
+        self.start_missing();
+        self.pump();
+    }
+
     /// Lets some workers go: those first that are missed least.
     fn shrink(&mut self, surplus: usize) {
         let mut order: Vec<_> = self

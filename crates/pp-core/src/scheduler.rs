@@ -2,17 +2,20 @@
 
 use std::collections::VecDeque;
 
+use crate::charges::Records;
+use crate::classes::{ClassTable, PLAIN};
 use crate::config::Config;
 use crate::dependencies::Dependencies;
 use crate::effect::{Destroyed, Effect, Ending};
 use crate::executor::{ExecutorState, Limits};
 use crate::executors::ExecutorTable;
 use crate::function::FunctionTable;
-use crate::held::HeldState;
+use crate::held::{Held, HeldState};
 use crate::interrupts::Interrupts;
 use crate::job::{Job, JobTable, QUEUED};
-use crate::queue::Queue;
 use crate::recall::Recalls;
+use crate::retries::RetryTable;
+use crate::shares::{ShareTable, Took};
 use crate::starts::Starts;
 use crate::suspects::Suspects;
 use crate::terms::Terms;
@@ -37,10 +40,15 @@ pub struct Scheduler<J> {
     pub(crate) now: Time,
     pub(crate) destroyed: bool,
     pub(crate) jobs: JobTable<J>,
-    pub(crate) queue: Queue,
+    /// The charges of jobs that have any.
+    pub(crate) records: Records,
+    pub(crate) classes: ClassTable,
+    /// Holds the jobs that wait.
+    pub(crate) shares: ShareTable,
     pub(crate) suspects: Suspects,
     pub(crate) dependencies: Dependencies,
     pub(crate) time_limits: TimeLimits,
+    pub(crate) retries: RetryTable,
     pub(crate) functions: FunctionTable,
     pub(crate) executors: ExecutorTable,
     pub(crate) starts: Starts,
@@ -58,15 +66,18 @@ impl<J> Scheduler<J> {
     pub fn new(config: Config) -> Self {
         Self {
             starts: Starts::new(&config),
+            shares: ShareTable::new(config.ageing),
             executors: ExecutorTable::new(Limits::new(&config.window)),
             config,
             now: Time::ZERO,
             destroyed: false,
             jobs: JobTable::new(),
-            queue: Queue::default(),
+            records: Records::default(),
+            classes: ClassTable::new(),
             suspects: Suspects::default(),
             dependencies: Dependencies::default(),
             time_limits: TimeLimits::default(),
+            retries: RetryTable::default(),
             functions: FunctionTable::default(),
             recalls: Recalls::default(),
             interrupts: Interrupts::default(),
@@ -85,8 +96,8 @@ impl<J> Scheduler<J> {
         data: J,
         now: Time,
     ) -> Result<JobId, Destroyed<J>> {
-        let job = self.take_in(function, data, now)?;
-        self.enqueue(job);
+        let job = self.take_in(function, PLAIN, data, now)?;
+        self.enqueue(job, PLAIN);
         Ok(job)
     }
 
@@ -101,12 +112,19 @@ impl<J> Scheduler<J> {
         data: J,
         now: Time,
     ) -> Result<JobId, Destroyed<J>> {
-        let job = self.take_in(function, data, now)?;
+        if self.destroyed {
+            return Err(Destroyed { data });
+        }
+        let class = self.classes.acquire(terms, &mut self.shares);
+        let job = self.take_in(function, class, data, now)?;
         if let Some(limit) = terms.time_limit {
             self.time_limits.add(job, limit);
         }
+        if terms.retries.count > 0 {
+            self.retries.add(job, terms.retries);
+        }
         if terms.after.is_empty() || !self.wait_for(job, &terms.after) {
-            self.enqueue(job);
+            self.enqueue(job, class);
         }
         Ok(job)
     }
@@ -122,12 +140,19 @@ impl<J> Scheduler<J> {
         data: J,
         now: Time,
     ) -> Result<JobId, Destroyed<J>> {
-        let job = self.take_in(function, data, now)?;
+        let job = self.take_in(function, PLAIN, data, now)?;
         self.end(job, ending);
         Ok(job)
     }
 
-    fn take_in(&mut self, function: FunctionId, data: J, now: Time) -> Result<JobId, Destroyed<J>> {
+    #[inline]
+    fn take_in(
+        &mut self,
+        function: FunctionId,
+        class: u32,
+        data: J,
+        now: Time,
+    ) -> Result<JobId, Destroyed<J>> {
         self.see(now);
         if self.destroyed {
             return Err(Destroyed { data });
@@ -137,14 +162,15 @@ impl<J> Scheduler<J> {
             function: self.functions.acquire(function),
             executor: QUEUED,
             place: 0,
-            deaths: 0,
-            blame: 0,
+            class,
         }))
     }
 
     /// Lets a new job be sent.
-    fn enqueue(&mut self, job: JobId) {
-        self.queue.push(job);
+    #[inline]
+    fn enqueue(&mut self, job: JobId, class: u32) {
+        let class = self.classes.get(class);
+        self.shares.push(job, class.share, class.priority);
         if self.starts.is_given_up() {
             self.starts.revive();
             self.start_missing();
@@ -176,6 +202,7 @@ impl<J> Scheduler<J> {
     /// harmless at any other time.
     pub fn tick(&mut self, now: Time) {
         self.see(now);
+        self.check_retries();
         self.start_missing();
         self.check_stalls();
         self.check_interrupts();
@@ -194,6 +221,7 @@ impl<J> Scheduler<J> {
             self.recalls.deadline,
             self.interrupts.deadline(),
             self.time_limits.next(),
+            self.retries.next(),
         ]
         .into_iter()
         .flatten()
@@ -259,19 +287,44 @@ impl<J> Scheduler<J> {
         self.now = self.now.max(now);
     }
 
+    /// A job of a class has been removed from the table.
+    #[inline]
+    pub(crate) fn leave_class(&mut self, class: u32) {
+        self.classes.release(class, &mut self.shares);
+        self.forgive_if_idle();
+    }
+
+    /// Where there is no job, no share is in debt to another.
+    #[inline]
+    pub(crate) fn forgive_if_idle(&mut self) {
+        if self.jobs.len() == 0 {
+            self.shares.forgive_all();
+        }
+    }
+
+    /// Notes that an executor does not hold a job any more. To be called before the job ends
+    /// or is queued again.
+    pub(crate) fn release(&mut self, held: &Held, took: Took) {
+        if let Some(entry) = self.jobs.get(held.job) {
+            let share = self.classes.get(entry.class).share;
+            self.shares.released(share, held.charge, took);
+        }
+    }
+
     /// Gives a job that nobody holds any more its place in the queue.
     pub(crate) fn requeue(&mut self, job: JobId) {
         let Some(entry) = self.jobs.get_mut(job) else {
             return;
         };
         entry.executor = QUEUED;
-        let blame = entry.blame;
+        let class = entry.class;
         self.suspects.left(job);
         self.time_limits.left(job);
-        if self.is_suspect(blame) {
+        if self.is_suspect(self.records.get(job).blame) {
             self.suspects.put(job);
         } else {
-            self.queue.give_back(job);
+            let class = self.classes.get(class);
+            self.shares.give_back(job, class.share, class.priority);
         }
         self.starts.revive();
     }

@@ -104,7 +104,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Config, Effect, Ending, FunctionId};
+    use crate::{Config, Effect, Ending, FunctionId, Raised, Retries, Terms};
 
     const NOW: Time = Time::ZERO;
 
@@ -149,6 +149,47 @@ mod tests {
         assert_eq!(service.begun(&scheduler), [], "it is told once");
         assert_eq!(service.ended(70, false), Answer::End);
         assert!(service.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_others_or_pauses_is_given_back() {
+        let (mut scheduler, node) = scheduler_with_node();
+        let mut service = Service::default();
+        let mut submit = |number, terms: &Terms| {
+            let function = FunctionId::from_u64(1);
+            let job = scheduler.submit_with(function, terms, number, NOW).unwrap();
+            assert!(service.accept(number, job));
+            job
+        };
+        let retries = Retries {
+            count: 1,
+            pause: Duration::from_secs(1),
+            ..Retries::default()
+        };
+        let running = submit(
+            70,
+            &Terms {
+                retries,
+                ..Terms::default()
+            },
+        );
+        let after = vec![running];
+        submit(
+            71,
+            &Terms {
+                after,
+                ..Terms::default()
+            },
+        );
+        service.recall(71, &mut scheduler, NOW);
+        assert_eq!(ends(&mut scheduler), [(71, Ending::Cancelled)]);
+        assert_eq!(service.ended(71, true), Answer::GivenBack);
+        let raised = scheduler.job_raised(node, running, Duration::ZERO, NOW);
+        assert_eq!(raised, Raised::Again);
+        service.recall(70, &mut scheduler, NOW);
+        assert_eq!(ends(&mut scheduler), [(70, Ending::Cancelled)]);
+        assert_eq!(service.ended(70, true), Answer::GivenBack);
+        assert!(scheduler.is_empty() && service.is_empty());
     }
 
     #[test]

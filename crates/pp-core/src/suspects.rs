@@ -76,7 +76,7 @@ impl<J> Scheduler<J> {
     /// Sends suspects that wait, each to an executor that has none. Those go to workers
     /// only where there are no nodes: whatever took nodes down should not be tried here.
     pub(crate) fn pump_suspects(&mut self) {
-        while let Some(&job) = self.suspects.queued.first() {
+        while let Some(job) = self.next_suspect() {
             let Some(slot) = self.place_for_suspect() else {
                 return;
             };
@@ -90,6 +90,18 @@ impl<J> Scheduler<J> {
             }
             self.settle(slot);
         }
+    }
+
+    /// The first whose share may have more jobs with executors.
+    fn next_suspect(&self) -> Option<JobId> {
+        let may_be_sent = |job: &JobId| {
+            let class = self
+                .jobs
+                .get(*job)
+                .map(|entry| self.classes.get(entry.class));
+            class.is_some_and(|class| self.shares.has_room(class.share))
+        };
+        self.suspects.names().find(may_be_sent)
     }
 
     fn place_for_suspect(&self) -> Option<u32> {

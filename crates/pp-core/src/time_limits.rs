@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::effect::{Effect, Ending};
 use crate::executor::ExecutorState;
-use crate::held::HeldState;
-use crate::ids::IdMap;
+use crate::held::{Held, HeldState};
+use crate::ids::{IdMap, SMALL};
 use crate::time::Time;
 use crate::{JobId, Scheduler};
 
@@ -83,9 +83,13 @@ impl TimeLimits {
 
     /// A job has ended.
     pub(crate) fn remove(&mut self, job: JobId) {
+        if self.limits.is_empty() {
+            return;
+        }
         self.left(job);
-        if !self.limits.is_empty() {
-            self.limits.remove(&job);
+        self.limits.remove(&job);
+        if self.limits.is_empty() {
+            self.limits.shrink_to(SMALL);
         }
     }
 
@@ -195,12 +199,14 @@ impl<J> Scheduler<J> {
     }
 
     /// A job that nobody holds any more was ended because its time was over.
-    pub(crate) fn timed_out(&mut self, job: JobId) {
-        let ending = match self.time_limits.get(job) {
-            Some(limit) => Ending::TimedOut { limit },
+    pub(crate) fn timed_out(&mut self, held: Held) {
+        let job = held.job;
+        let Some(limit) = self.time_limits.get(job) else {
             // Nobody asked for that: whoever ends jobs of its own accord cancels them.
-            None => Ending::Cancelled,
+            return self.end(job, Ending::Cancelled);
         };
-        self.end(job, ending);
+        if !(self.retries.outlives_timeout(job) && self.try_again(held)) {
+            self.end(job, Ending::TimedOut { limit });
+        }
     }
 }

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use crate::executor::{ExecutorKind, ExecutorState};
 use crate::held::HeldState;
-use crate::job::{QUEUED, WAITING};
-use crate::{ExecutorId, FunctionId, JobId, Scheduler};
+use crate::job::{PAUSED, QUEUED, WAITING};
+use crate::time::Time;
+use crate::{ExecutorId, FunctionId, JobId, Scheduler, ShareId};
 
 /// Where a live job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
     /// Waits for the end of others.
     Waiting,
+    /// Has raised something, and waits until it is run again.
+    Paused,
     /// Waits for an executor.
     Queued,
     /// Was sent to an executor, and has perhaps begun.
@@ -42,6 +45,13 @@ pub struct JobView<'a, J> {
     pub deaths: u32,
     /// How many nodes were lost while holding it.
     pub losses: u32,
+    /// Which run this is, of those that it does not owe to others: 1, and one more for each
+    /// [retry](crate::Terms::retries) that it has used.
+    pub attempts: u32,
+    /// Its priority.
+    pub priority: i32,
+    /// The share that it belongs to.
+    pub share: ShareId,
     /// Where it is.
     pub state: JobState,
 }
@@ -120,11 +130,15 @@ impl<J> Scheduler<J> {
     /// A live job; `None` if it has ended.
     pub fn job(&self, job: JobId) -> Option<JobView<'_, J>> {
         let entry = self.jobs.get(job)?;
+        let (record, class) = (self.records.get(job), self.classes.get(entry.class));
         Some(JobView {
             data: &entry.data,
             function: self.functions.get(entry.function)?.id,
-            deaths: u32::from(entry.deaths),
-            losses: entry.losses(),
+            deaths: record.deaths.into(),
+            losses: record.losses(),
+            attempts: self.retries.used(job).saturating_add(1),
+            priority: class.priority,
+            share: self.shares.get(class.share)?.id,
             state: self.job_state(entry.executor, entry.place)?,
         })
     }
@@ -133,6 +147,7 @@ impl<J> Scheduler<J> {
         match slot {
             QUEUED => return Some(JobState::Queued),
             WAITING => return Some(JobState::Waiting),
+            PAUSED => return Some(JobState::Paused),
             _ => {}
         }
         let holder = self.executors.get(slot)?;
@@ -149,6 +164,27 @@ impl<J> Scheduler<J> {
         })
     }
 
+    /// How often a live job was begun and did not come to an end of its own: for the death of a
+    /// worker, the loss of a node, or to be tried again.
+    pub fn failed_attempts(&self, job: JobId) -> u32 {
+        let record = self.records.get(job);
+        let charged = u32::from(record.deaths).saturating_add(record.losses());
+        charged.saturating_add(self.retries.used(job))
+    }
+
+    /// How long a live job may run at a time, if that is limited.
+    pub fn time_limit(&self, job: JobId) -> Option<Duration> {
+        self.time_limits.get(job)
+    }
+
+    /// Since when a worker runs a live job, as far as is known.
+    pub fn runs_since(&self, job: JobId) -> Option<Time> {
+        let entry = self.jobs.get(job)?;
+        let holder = self.executors.get(entry.executor)?;
+        let is_first = !holder.is_node() && holder.held.is_at_front(entry.place);
+        is_first.then_some(holder.progress)
+    }
+
     /// Whether an executor has a live job and is taken to run it: it is among the first that
     /// the executor holds, as many as it runs at a time.
     pub fn is_taken_to_run(&self, job: JobId) -> bool {
@@ -161,7 +197,7 @@ impl<J> Scheduler<J> {
 
     /// How many jobs wait for an executor.
     pub fn queued(&self) -> usize {
-        self.queue.len() + self.suspects.queued()
+        self.shares.queued() + self.suspects.queued()
     }
 
     /// How many jobs wait for the end of others.
@@ -169,9 +205,14 @@ impl<J> Scheduler<J> {
         self.dependencies.len()
     }
 
+    /// How many jobs pause before they are run again.
+    pub fn paused(&self) -> usize {
+        self.retries.paused()
+    }
+
     /// How many jobs executors hold.
     pub fn outstanding(&self) -> usize {
-        self.jobs.len() - self.queued() - self.waiting()
+        self.jobs.len() - self.queued() - self.waiting() - self.paused()
     }
 
     /// How many live jobs use a function.
@@ -207,13 +248,17 @@ impl<J> Scheduler<J> {
     }
 
     /// Whether nothing is left of any job: none is live, and no effect is waiting
-    /// to be polled. Executors and known functions may remain.
+    /// to be polled. Executors, known functions and shares that were
+    /// [set](Self::set_share) may remain.
     pub fn is_empty(&self) -> bool {
         self.jobs.len() == 0
-            && self.queue.is_bare()
+            && self.shares.is_bare()
+            && self.classes.is_bare()
+            && self.records.is_empty()
             && self.suspects.is_empty()
             && self.dependencies.is_empty()
             && self.time_limits.is_empty()
+            && self.retries.is_empty()
             && self.effects.is_empty()
             && self.recalls.pending == 0
             && self.recalls.deadline.is_none()

@@ -224,7 +224,7 @@ impl Engine {
     /// raises, or None if it is to return None.
     #[new]
     #[pyo3(signature = (command, env, settings, *, dumps, on_failure, protocol,
-                        max_worker_deaths, max_node_losses, max_jobs_per_worker,
+                        max_worker_deaths, max_node_losses, max_jobs_per_worker, cancel_grace,
                         shared_memory, writable_buffers, node_timeout, fail_alone))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     fn new(
@@ -238,6 +238,7 @@ impl Engine {
         max_worker_deaths: NonZeroU32,
         max_node_losses: NonZeroU32,
         max_jobs_per_worker: Option<NonZeroU32>,
+        cancel_grace: f64,
         shared_memory: Option<u64>,
         writable_buffers: bool,
         node_timeout: f64,
@@ -255,6 +256,7 @@ impl Engine {
                 NobodyLeft::Wait
             },
             max_jobs_per_worker,
+            cancel_grace: Duration::try_from_secs_f64(cancel_grace).unwrap_or(Duration::MAX),
             shared_memory,
             ..EngineConfig::new(worker, settings.to_vec().into())
         };
@@ -324,7 +326,7 @@ impl Engine {
         let inner = match terms {
             None => self.home.submit(py, function, args, &group)?,
             Some(terms) => {
-                let asked = terms.get().asked(args.inputs);
+                let asked = terms.get().asked(&self.home, args.inputs)?;
                 self.home
                     .submit_asked(py, function, args.blob, &group, asked)?
             }

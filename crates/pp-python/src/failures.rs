@@ -20,7 +20,7 @@ pub(crate) fn print(py: Python<'_>, report: &Report) -> PyResult<()> {
 /// The exception for an outcome that is not a value.
 pub(crate) fn exception_of<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyAny>> {
     match outcome {
-        Outcome::Raised(report) | Outcome::Unserializable(report) => {
+        Outcome::Raised(report) | Outcome::Retriable(report) | Outcome::Unserializable(report) => {
             hooks(py)?.call_method1("restore", (PyBytes::new(py, report.body()),))
         }
         Outcome::Failed(failure) => failure_to_python(py, failure),
@@ -58,7 +58,7 @@ pub(crate) fn failure_to_python<'py>(
         }
         JobFailure::DependencyFailed(root) | JobFailure::DependencyCancelled(root) => {
             details.set_item("number", root.number())?;
-            details.set_item("name", root.function().name())?;
+            details.set_item("name", &*root.name())?;
             let hook = if let JobFailure::DependencyFailed(_) = failure {
                 let outcome = root
                     .outcome()

@@ -1,5 +1,6 @@
 //! Groups of jobs for Python.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,14 @@ impl Group {
     /// Ends those of its jobs that have not begun. Nobody is to ask for their results.
     fn withdraw(&self, py: Python<'_>) {
         py.detach(|| self.home.engine.withdraw(&self.inner));
+    }
+
+    /// Sets what its jobs get, from the next one on, in proportion to others, and how many of
+    /// them may be with executors at a time.
+    #[pyo3(signature = (weight, limit))]
+    fn set_share(&self, py: Python<'_>, weight: NonZeroU32, limit: Option<u32>) -> PyResult<()> {
+        py.detach(|| self.home.engine.set_group_share(&self.inner, weight, limit))
+            .map_err(|error| engine_error(py, &error))
     }
 
     /// Ends all its jobs, wherever they are; how many there were.

@@ -72,7 +72,7 @@ impl Job {
         Arc::ptr_eq(&self.group.get().home, home)
     }
 
-    fn home(&self) -> &Home {
+    pub(crate) fn home(&self) -> &Home {
         &self.group.get().home
     }
 }
@@ -232,14 +232,14 @@ impl Job {
 
     /// What the job printed on standard output; empty until it has ended.
     #[getter]
-    fn stdout(&self) -> String {
-        self.printed_text(Report::output)
+    fn stdout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.printed_text(py, Report::output)
     }
 
     /// What the job wrote to standard error, the last megabyte of it; empty until it has ended.
     #[getter]
-    fn stderr(&self) -> String {
-        self.printed_text(Report::errors)
+    fn stderr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.printed_text(py, Report::errors)
     }
 
     /// The machine that runs the job or has run it, "local" or the name of a node; None as
@@ -360,6 +360,12 @@ impl Job {
         self.has_callbacks.store(true, Ordering::Relaxed);
         let notices = self.home().engine.notices();
         self.inner.tell(notices, self.inner.number())
+    }
+
+    /// Ends the job, as cancelled, unless it may have begun; whether it was ended.
+    fn _withdraw(&self, py: Python<'_>) -> PyResult<bool> {
+        py.detach(|| self.home().engine.withdraw_job(&self.inner))
+            .map_err(|error| engine_error(py, &error))
     }
 
     /// Gives the job a name of its own.

@@ -120,6 +120,15 @@ impl Submitter {
     ///     after: jobs that have to end well before this one begins. Jobs among the
     ///         arguments, also deep within them, are waited for anyway: in their place the
     ///         function finds their results.
+    ///     priority: jobs of a higher priority begin first, among those of their group's share.
+    ///         Default 0. One start in 16 goes to the job that has waited longest, so that none
+    ///         waits for ever.
+    ///     retries: how often it is tried again when it raises something. Default 0. Deaths of
+    ///         workers and nodes do not count.
+    ///     retry_on: the exceptions after which it is; by default `Exception`, which includes
+    ///         `JobTimeout`.
+    ///     backoff: how many seconds to wait before the first retry; it doubles with each, up to
+    ///         a minute. Default 0.1.
     ///     timeout: for how many seconds it may run at a time; None for any time. Then it is
     ///         ended as by `cancel`, and fails with `JobTimeout`.
     ///
@@ -135,10 +144,12 @@ impl Submitter {
         signature = (func, args=Given::Absent, depfuncs=Given::Absent, modules=Given::Absent,
                      callback=Given::Absent, callbackargs=Given::Absent, group=Given::Absent,
                      globals=Given::Absent, *, kwargs=Given::Absent, name=Given::Absent,
-                     after=Given::Absent, timeout=Given::Absent),
+                     after=Given::Absent, priority=Given::Absent, timeout=Given::Absent,
+                     retries=Given::Absent, retry_on=Given::Absent, backoff=Given::Absent),
         text_signature = "($self, func, args=(), depfuncs=(), modules=(), callback=None, \
                           callbackargs=(), group='default', globals=None, *, kwargs=None, \
-                          name=None, after=(), timeout=None)"
+                          name=None, after=(), priority=0, timeout=None, retries=0, \
+                          retry_on=Exception, backoff=0.1)"
     )]
     #[allow(clippy::too_many_arguments)] // the classic signature
     #[allow(clippy::doc_markdown)] // Python's docstring
@@ -155,14 +166,22 @@ impl Submitter {
         kwargs: Given<'py>,
         name: Given<'py>,
         after: Given<'py>,
+        priority: Given<'py>,
         timeout: Given<'py>,
+        retries: Given<'py>,
+        retry_on: Given<'py>,
+        backoff: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
         let terms = [
             ("kwargs", kwargs),
             ("name", name),
             ("after", after),
+            ("priority", priority),
             ("timeout", timeout),
+            ("retries", retries),
+            ("retry_on", retry_on),
+            ("backoff", backoff),
         ];
         let is_plain = terms.iter().all(|(_, given)| given.is_absent());
         let nothing = PyTuple::empty(py);

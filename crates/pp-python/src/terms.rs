@@ -3,43 +3,81 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_runtime::{Asked, Job as RuntimeJob};
+use pp_runtime::{Asked, Job as RuntimeJob, Retries};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
+use crate::engine::Home;
 use crate::job::Job;
 
 /// What is asked for a job beyond the plain. Whoever makes it has checked it.
 #[pyclass(frozen, module = "pp._core")]
 pub(crate) struct Terms {
+    priority: i32,
     time_limit: Option<Duration>,
-    after: Vec<Arc<RuntimeJob>>,
+    retries: Retries,
+    after: Vec<Py<Job>>,
+    name: Option<Arc<str>>,
+}
+
+/// Seconds as a duration; one too long to tell is none.
+fn duration(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[pymethods]
 impl Terms {
-    /// `time_limit` is in seconds; `after` are jobs of the server that gets the job.
+    /// `time_limit` and pauses are in seconds; `after` are jobs of the server that gets the job.
     #[new]
-    #[pyo3(signature = (*, time_limit, after))]
-    fn new(time_limit: Option<f64>, after: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let jobs = after.iter().map(|job| {
-            let job = job.cast::<Job>()?;
-            Ok(Arc::clone(job.get().inner()))
-        });
-        Ok(Self {
-            // One too long to tell is none.
-            time_limit: time_limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok()),
-            after: jobs.collect::<PyResult<_>>()?,
-        })
+    #[pyo3(signature = (*, priority, time_limit, retries, pause, max_pause, retries_timeouts,
+                        after, name))]
+    #[allow(clippy::too_many_arguments)] // named in Python
+    fn new(
+        priority: i32,
+        time_limit: Option<f64>,
+        retries: u32,
+        pause: f64,
+        max_pause: f64,
+        retries_timeouts: bool,
+        after: Vec<Py<Job>>,
+        name: Option<String>,
+    ) -> Self {
+        Self {
+            priority,
+            time_limit: time_limit.and_then(duration),
+            retries: Retries {
+                count: retries,
+                pause: duration(pause).unwrap_or(Duration::MAX),
+                max_pause: duration(max_pause).unwrap_or_default(),
+                on_timeout: retries_timeouts,
+            },
+            after,
+            name: name.map(Arc::from),
+        }
     }
 }
 
 impl Terms {
-    pub(crate) fn asked(&self, inputs: Vec<Arc<RuntimeJob>>) -> Asked {
-        Asked {
+    /// The same for a server. Raises `ValueError` if it is to wait for a job of another one.
+    pub(crate) fn asked(&self, home: &Arc<Home>, inputs: Vec<Arc<RuntimeJob>>) -> PyResult<Asked> {
+        let after = self.after.iter().map(|job| {
+            let job = job.get();
+            if job.is_of(home) {
+                return Ok(Arc::clone(job.inner()));
+            }
+            let number = job.inner().number();
+            Err(PyValueError::new_err(format!(
+                "after must hold jobs of this server; job {number} is another server's: wait for \
+                 it before"
+            )))
+        });
+        Ok(Asked {
+            name: self.name.clone(),
+            priority: self.priority,
+            retries: self.retries,
             time_limit: self.time_limit,
-            after: self.after.clone(),
+            after: after.collect::<PyResult<_>>()?,
             inputs,
-        }
+        })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pp_runtime::{Notice, Notices};
 use pyo3::prelude::*;
 
+use crate::errors::engine_error;
 use crate::job::Job;
 use crate::waiting::wait_with_signals;
 
@@ -25,8 +26,15 @@ impl Watch {
     }
 
     /// Lets the end of `job` be told as `number`; false if it has ended: then it is not.
-    fn add(&self, job: &Bound<'_, Job>, number: u64) -> bool {
-        job.get().inner().tell(&self.ended, number)
+    fn add(&self, job: &Bound<'_, Job>, number: u64) -> PyResult<bool> {
+        let (py, job) = (job.py(), job.get());
+        if job.inner().outcome().is_some() {
+            return Ok(false);
+        }
+        // In a forked child it would never come.
+        let here = job.home().engine.check_process();
+        here.map_err(|error| engine_error(py, &error))?;
+        Ok(job.inner().tell(&self.ended, number))
     }
 
     /// Waits up to `timeout` seconds for the next end: its number, or None.

@@ -47,6 +47,8 @@ struct Hooks<'py> {
 /// A function that the client has sent.
 struct Loaded {
     blob: Py<PyBytes>,
+    /// The exceptions after which a job of it may be tried again: a tuple, or None.
+    retry_on: Option<Py<PyAny>>,
     /// Kept if each job may use the same one.
     ready: Option<Py<PyAny>>,
 }
@@ -98,9 +100,10 @@ impl WorkerSession {
     /// buffer_callback)` may raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
     /// for `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
     /// `output.take()`, which gives that as bytes; `errors.take()` gives what was written to
-    /// `sys.stderr` if `note_errors` was called.
+    /// `sys.stderr` if `note_errors` was called. A worker that has more than `max_memory` bytes
+    /// after a job asks to be replaced.
     #[pyo3(signature = (*, load_function, dump_result, describe, output, errors,
-                        serialization_error, protocol, writable_buffers))]
+                        serialization_error, protocol, writable_buffers, max_memory))]
     #[allow(clippy::too_many_arguments)] // named in Python
     fn run<'py>(
         &self,
@@ -113,6 +116,7 @@ impl WorkerSession {
         serialization_error: Bound<'py, PyAny>,
         protocol: u8,
         writable_buffers: bool,
+        max_memory: Option<u64>,
     ) -> PyResult<()> {
         let hooks = Hooks {
             load_function,
@@ -138,7 +142,7 @@ impl WorkerSession {
             match next(py, &mut session)? {
                 Next::Function { function, blob, .. } => {
                     let blob = PyBytes::new(py, &blob).unbind();
-                    functions.insert(function, Loaded { blob, ready: None });
+                    functions.insert(function, Loaded::new(blob));
                 }
                 Next::Forget(function) => {
                     functions.remove(&function);
@@ -162,6 +166,9 @@ impl WorkerSession {
                     }
                     send(py, &mut session, job, &answer)?;
                     drop(answer);
+                    if let Some(most) = max_memory {
+                        session.leave_beyond(most).map_err(|error| failed(&error))?;
+                    }
                     if had_segments && session.idles_with_views().map_err(|e| failed(&e))? {
                         // Tracebacks, for one, refer to themselves.
                         py.import("gc")?.call_method0("collect")?;
@@ -188,6 +195,24 @@ struct Answer<'a, 'py> {
 enum Body<'a, 'py> {
     Small(&'a [u8]),
     Any(Pickled<'py>),
+}
+
+impl Loaded {
+    fn new(blob: Py<PyBytes>) -> Self {
+        Self {
+            blob,
+            retry_on: None,
+            ready: None,
+        }
+    }
+
+    /// Whether a job of it that has raised this may be tried again.
+    fn is_retriable(&self, exception: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let retry_on = self.retry_on.as_ref();
+        retry_on.map_or(Ok(false), |types| {
+            exception.is_instance(types.bind(exception.py()))
+        })
+    }
 }
 
 impl<'py> From<Bound<'py, PyBytes>> for Body<'_, 'py> {
@@ -233,34 +258,26 @@ impl<'py> Hooks<'py> {
         pickle: &'a mut Pickle,
     ) -> PyResult<Answer<'a, 'py>> {
         let start = Instant::now();
-        let result = self.call(py, function, args);
+        let result = if self.current.was_told() {
+            // Before it began: what was raised then was raised in nothing.
+            Err(PyKeyboardInterrupt::new_err(()))
+        } else {
+            self.call(py, function, args)
+        };
         let run_time = start.elapsed();
         let (status, body) = match result.and_then(|value| self.dump(&value, pickle)) {
             Ok(body) => (Status::Value, body),
             // However it cleans up: it was cancelled, and has not returned.
             Err(_) if self.current.was_told() => (Status::Stopped, Body::Small(&[])),
-            Err(error) => match self.describe_failure(py, error) {
+            Err(error) => match self.describe_failure(py, error, function) {
                 Err(_) if self.current.was_told() => (Status::Stopped, Body::Small(&[])),
                 described => described?,
             },
         };
-        let output = match self.output.take() {
-            // It was told at the very last.
-            Err(_) if self.current.was_told() => self.output.take()?,
-            taken => taken?,
-        };
-        let errors = if self.has_errors.swap(false, Ordering::Relaxed) {
-            self.take_errors(py).or_else(|error| {
-                let is_told = self.current.was_told();
-                if is_told {
-                    self.take_errors(py)
-                } else {
-                    Err(error)
-                }
-            })?
-        } else {
-            None
-        };
+        // From here on nothing is raised, so that nothing of this job stays for the next.
+        self.current.ends();
+        let output = self.output.take()?;
+        let errors = self.take_errors(py)?;
         Ok(Answer {
             status,
             run_time,
@@ -272,6 +289,12 @@ impl<'py> Hooks<'py> {
 
     /// What was written to standard error since the last call.
     fn take_errors(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let stands = self.output.sys.get_item(intern!(py, "stderr"))?;
+        // A job may have put something else there and not taken it away.
+        let is_in_place = stands.is_some_and(|stands| stands.is(&self.errors));
+        if !self.has_errors.swap(false, Ordering::Relaxed) && is_in_place {
+            return Ok(None);
+        }
         let errors = self.errors.call_method0(intern!(py, "take"))?;
         Ok(Some(errors.cast_into()?))
     }
@@ -305,6 +328,8 @@ impl<'py> Hooks<'py> {
     fn load(&self, py: Python<'py>, function: &mut Loaded) -> PyResult<Bound<'py, PyAny>> {
         let loaded = self.load_function.call1((function.blob.bind(py),))?;
         let target = loaded.getattr("target")?;
+        let retry_on = loaded.getattr("retry_on")?;
+        function.retry_on = (!retry_on.is_none()).then(|| retry_on.unbind());
         if loaded.getattr("reusable")?.is_truthy()? {
             function.ready = Some(target.clone().unbind());
         }
@@ -332,10 +357,13 @@ impl<'py> Hooks<'py> {
         &self,
         py: Python<'py>,
         error: PyErr,
+        function: &Loaded,
     ) -> PyResult<(Status, Body<'a, 'py>)> {
         let exception = error.into_value(py).into_bound(py);
         let status = if exception.is_instance(&self.serialization_error)? {
             Status::Unserializable
+        } else if function.is_retriable(&exception)? {
+            Status::Retriable
         } else {
             Status::Raised
         };

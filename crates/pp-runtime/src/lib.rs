@@ -26,6 +26,8 @@ pub use cluster::{
     ClusterConfig, DEFAULT_PATIENCE, DEFAULT_PORT, Daemon, DaemonConfig, DaemonError, Done,
     NameError, Pattern, SessionView, Target, parse,
 };
+pub use pp_core::Retries;
+
 pub use engine::{
     Asked, Attention, Engine, EngineConfig, EngineError, Function, Group, Inputs, InputsError, Job,
     JobFailure, NobodyLeft, NodeView, Notice, Notices, Object, Outcome, Past, Place, Report, Stage,

@@ -133,7 +133,9 @@ impl Author {
                 .map(|_| (self.rng.magnitude(10 * US, 400 * MS), self.rng.below(100)))
                 .collect();
             let count = self.rng.count(1, self.size.jobs);
+            let shares = self.shares(client, count);
             let mut jobs: Vec<JobSpec> = (0..count).map(|_| self.job(&functions)).collect();
+            self.settle_terms(&mut jobs, shares);
             self.spoil(&mut jobs);
             self.poison(&mut jobs);
             let batches = self.rng.index(5) + 1;
@@ -147,6 +149,46 @@ impl Author {
                 };
                 self.batch(client, at, jobs);
                 jobs = rest;
+            }
+        }
+    }
+
+    /// Sets some shares of a client that will have so many jobs, now and perhaps later. Gives
+    /// how many shares there are beside the default one.
+    fn shares(&mut self, client: usize, jobs: u32) -> u64 {
+        if self.rng.chance(400) {
+            return 0;
+        }
+        let shares = self.rng.between(0, 4);
+        for share in 0..=shares {
+            let times = self.rng.between(0, 2);
+            for time in 0..times {
+                let weight = NonZeroU32::MIN.saturating_add(self.rng.count(0, 9));
+                // Few places for many jobs would take for ever.
+                let least = 1 + jobs / 500;
+                let limit = self
+                    .rng
+                    .chance(600)
+                    .then(|| self.rng.count(least, least + 6));
+                let at = if time == 0 {
+                    0
+                } else {
+                    self.rng.below(self.horizon)
+                };
+                self.setup.set_share(client, share, (weight, limit), at);
+            }
+        }
+        shares
+    }
+
+    /// Lets jobs belong to shares, and have priorities.
+    fn settle_terms(&mut self, jobs: &mut [JobSpec], shares: u64) {
+        let plain = self.rng.below(1_000);
+        for job in jobs {
+            if !self.rng.chance(plain) {
+                job.share = self.rng.between(0, shares);
+                let level = i32::try_from(self.rng.between(0, 4)).unwrap_or(0);
+                job.priority = level - 2;
             }
         }
     }
@@ -188,7 +230,16 @@ impl Author {
         if self.rng.chance(200) {
             for _ in 0..self.rng.between(1, 5) {
                 let victim = self.rng.index(jobs.len());
-                jobs[victim].kind = Kind::Raises;
+                let times = self.rng.count(1, 4);
+                jobs[victim].kind = Kind::Raises(times);
+            }
+        }
+        if self.rng.chance(400) {
+            let outlives_timeout = self.rng.chance(500);
+            for job in jobs.iter_mut() {
+                job.retries = self.rng.count(0, 4);
+                job.pause = self.rng.magnitude(US, S);
+                job.outlives_timeout = outlives_timeout;
             }
         }
         if self.rng.chance(300) {
@@ -366,6 +417,7 @@ fn settings(rng: &mut Rng) -> Settings {
     let core = Config {
         max_worker_deaths: several(rng, 3),
         max_node_losses: several(rng, 4),
+        ageing: rng.chance(800).then(|| several(rng, 20)),
         jobs_per_executor: rng.chance(100).then(|| several(rng, 5)),
         ..Config::default()
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pp_core::{Ending, JobId, Terms};
+use pp_core::{Ending, JobId, Retries, ShareId, Terms};
 
 use crate::violation::Violation;
 
@@ -16,9 +16,12 @@ pub enum Kind {
     /// It takes down whatever node runs it, half-way. Where it is run by a client's own
     /// worker, it kills that.
     KillsNode,
-    /// It raises something at its end.
-    Raises,
+    /// It raises something at its end, so many times; then it is good.
+    Raises(u32),
 }
+
+/// The longest pause before a job is run again.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// A job as its caller submits it.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,16 @@ pub struct JobSpec {
     pub kind: Kind,
     /// How long it may run at a time, in nanoseconds.
     pub time_limit: Option<u64>,
+    /// How often it is run again when it has raised something.
+    pub retries: u32,
+    /// The pause before the first time, in nanoseconds.
+    pub pause: u64,
+    /// Whether it is run again too when it has run for too long.
+    pub outlives_timeout: bool,
+    /// Its priority, at its client.
+    pub priority: i32,
+    /// The share that it belongs to, at its client.
+    pub share: u64,
 }
 
 impl JobSpec {
@@ -44,11 +57,34 @@ impl JobSpec {
             size: 100,
             kind: Kind::Good,
             time_limit: None,
+            retries: 0,
+            pause: 0,
+            outlives_timeout: false,
+            priority: 0,
+            share: 0,
         }
     }
 
-    /// What a scheduler is asked for that is to run it.
-    pub(crate) fn terms(&self) -> Terms {
+    /// What the scheduler of its caller is asked for.
+    pub(crate) fn terms(&self, after: Vec<JobId>) -> Terms {
+        let retries = Retries {
+            count: self.retries,
+            pause: Duration::from_nanos(self.pause),
+            max_pause: MAX_PAUSE,
+            on_timeout: self.outlives_timeout,
+        };
+        Terms {
+            priority: self.priority,
+            share: ShareId::from_u64(self.share),
+            after,
+            retries,
+            ..self.terms_for_node()
+        }
+    }
+
+    /// What a node is asked for that is to run it: whether it is run again is not decided
+    /// there.
+    pub(crate) fn terms_for_node(&self) -> Terms {
         Terms {
             time_limit: self.time_limit.map(Duration::from_nanos),
             ..Terms::default()
@@ -129,11 +165,23 @@ pub(crate) struct Entry {
     pub(crate) ended_at: u64,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) is_cancelled: bool,
-    /// It was asked to end when its time was over.
-    pub(crate) is_overdue: bool,
+    /// How often it has raised something.
+    pub(crate) raised: u32,
+    /// How often it was asked to end because its time was over.
+    pub(crate) overdue: u32,
 }
 
 impl Entry {
+    /// Whether it has failed so often, by what its retries are for, that none are left.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let overdue = if self.spec.outlives_timeout {
+            self.overdue
+        } else {
+            0
+        };
+        self.raised + overdue > self.spec.retries
+    }
+
     fn is_done(&self) -> bool {
         self.outcome == Some(Outcome::Done)
     }
@@ -173,7 +221,8 @@ impl Book {
             ended_at: 0,
             outcome: None,
             is_cancelled: false,
-            is_overdue: false,
+            raised: 0,
+            overdue: 0,
         });
         self.open += 1;
         self.entries.len() - 1

@@ -1,5 +1,9 @@
 //! What must hold between engines, and when all is over.
 
+use std::collections::BTreeMap;
+
+use pp_core::{JobState, ShareId};
+
 use crate::engine::Engine;
 use crate::host::Power;
 use crate::message::Message;
@@ -27,6 +31,7 @@ impl Simulation {
             checked.map_err(Violation::from)?;
             self.check_deserted(engine)?;
         }
+        self.check_limits()?;
         self.check_links()?;
         self.check_callers()
     }
@@ -104,6 +109,39 @@ impl Simulation {
             parent.id, stats.held, link.executor, node.id
         );
         Err(Violation::new("jobs are here, there or on the way", detail))
+    }
+
+    /// No client has more jobs of a share with executors than it allows.
+    fn check_limits(&self) -> Result<(), Violation> {
+        let mut held: BTreeMap<(u32, ShareId), u32> = BTreeMap::new();
+        for entry in &self.world.book.entries {
+            let (Some(id), None) = (entry.id, entry.outcome) else {
+                continue;
+            };
+            let engine = self.engine_of_client(entry.client as usize);
+            let job = engine.and_then(|engine| self.engine(engine)?.scheduler.job(id));
+            let waits = |state| {
+                matches!(
+                    state,
+                    JobState::Queued | JobState::Waiting | JobState::Paused
+                )
+            };
+            if job.is_some_and(|job| !waits(job.state)) {
+                let share = ShareId::from_u64(entry.spec.share);
+                *held.entry((entry.client, share)).or_default() += 1;
+            }
+        }
+        for ((client, share), held) in held {
+            let engine = self.engine_of_client(client as usize);
+            let engine = engine.and_then(|engine| self.engine(engine));
+            let limit = engine.and_then(|engine| engine.limits.get(&share));
+            if limit.is_some_and(|&limit| held > limit) {
+                let detail =
+                    format!("{held} jobs of {share} of client {client}, {limit:?} allowed");
+                return Err(Violation::new("shares keep to their limits", detail));
+            }
+        }
+        Ok(())
     }
 
     /// Each job that has not ended is known to the engine of its client.

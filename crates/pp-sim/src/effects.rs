@@ -140,6 +140,7 @@ impl Engine {
             ));
         };
         let number = work.number();
+        self.check_limit(job)?;
         if let Some(child) = self.children.get(&executor) {
             world.say(child.link, PARENT, Message::Job { job, number });
             return self.check_credit(executor);
@@ -156,6 +157,24 @@ impl Engine {
             world.plan(world.settings.wake_up, Event::Begin { engine, executor });
         }
         Ok(())
+    }
+
+    /// One that was lowered since may have been kept to when this was decided.
+    fn check_limit(&self, job: JobId) -> Result<(), Violation> {
+        let Some(share) = self.scheduler.job(job).map(|job| job.share) else {
+            return Ok(());
+        };
+        let held = self
+            .scheduler
+            .share_stats(share)
+            .map_or(0, |stats| stats.held);
+        match self.limits.get(&share) {
+            Some(&limit) if held > limit as usize => {
+                let detail = format!("{job} is one of {held} of {share}, {limit} are allowed");
+                Err(Violation::new("shares keep to their limits", detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A node that wants fewer jobs from now on may get what was decided before.
@@ -199,6 +218,7 @@ impl Engine {
             engine,
             executor,
             job,
+            since: self.workers.get(&executor).map_or(0, |worker| worker.since),
         };
         world.plan(takes, event);
         Ok(())
@@ -236,25 +256,28 @@ impl Engine {
         let (speed, role) = (host.speed, host.role);
         let spec = world.book.begin(number, world.now)?;
         world.counts.begun += 1;
-        let engine = self.id;
+        let (engine, since) = (self.id, world.now);
         let takes = spec.run_time.saturating_mul(100) / speed;
         let end = Event::End {
             engine,
             executor,
             job,
+            since,
         };
         let death = Event::Dies {
             engine,
             executor,
             job,
+            since,
         };
         let down = Event::TakeDown {
             engine,
             executor,
             job,
+            since,
         };
         match (spec.kind, role) {
-            (Kind::Good | Kind::Raises, _) => world.plan(takes, end),
+            (Kind::Good | Kind::Raises(_), _) => world.plan(takes, end),
             (Kind::KillsNode, Role::Node) => world.plan(takes / 2, down),
             (Kind::KillsWorker | Kind::KillsNode, _) => world.plan(takes / 2, death),
         }

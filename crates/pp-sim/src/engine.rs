@@ -1,9 +1,10 @@
 //! One engine: a scheduler, and what the runtime has around it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{ExecutorId, FunctionId, Scheduler, Service, Terms};
+use pp_core::{ExecutorId, FunctionId, Raised, Scheduler, Service, ShareId};
 
 use crate::book::Outcome;
 use crate::message::Message;
@@ -119,6 +120,8 @@ pub(crate) struct Engine {
     pub(crate) excused_until: u64,
     /// How often it was settled.
     pub(crate) settled: u64,
+    /// The highest limit that each share ever had, of those that were set at all times.
+    pub(crate) limits: BTreeMap<ShareId, u32>,
 }
 
 impl Engine {
@@ -146,6 +149,7 @@ impl Engine {
             beat_at: None,
             excused_until: 0,
             settled: 0,
+            limits: BTreeMap::new(),
         }
     }
 
@@ -180,10 +184,7 @@ impl Engine {
         }
         let entry = world.book.entry(number)?;
         let function = FunctionId::from_u64(entry.spec.function.into());
-        let terms = Terms {
-            after: after.live,
-            ..entry.spec.terms()
-        };
+        let terms = entry.spec.terms(after.live);
         let work = Work::new(number, 0);
         match self.scheduler.submit_with(function, &terms, work, now) {
             Ok(id) => {
@@ -192,6 +193,25 @@ impl Engine {
             }
             Err(_) => world.book.end(number, Outcome::Destroyed, world.now),
         }
+    }
+
+    /// The client sets a share.
+    pub(crate) fn set_share(
+        &mut self,
+        share: ShareId,
+        weight: NonZeroU32,
+        limit: Option<u32>,
+        world: &World,
+    ) {
+        let before = self.scheduler.share_stats(share);
+        let is_used = before.is_some_and(|stats| stats.limit.is_none() && stats.held > 0);
+        if is_used {
+            // It may go on to hold more for a while.
+            self.limits.insert(share, u32::MAX);
+        }
+        let most = self.limits.entry(share).or_insert(0);
+        *most = (*most).max(limit.unwrap_or(u32::MAX));
+        self.scheduler.set_share(share, weight, limit, world.time());
     }
 
     /// A job has ended: whoever waits for it is told.
@@ -251,6 +271,10 @@ impl Engine {
         let now = world.time();
         let work = match outcome {
             Outcome::Done => self.scheduler.job_finished(executor, job, took, now),
+            Outcome::Raised => match self.scheduler.job_raised(executor, job, took, now) {
+                Raised::Ended(work) => Some(work),
+                Raised::Again | Raised::Unknown => None,
+            },
             Outcome::Cancelled | Outcome::TimedOut => {
                 self.scheduler.job_stopped(executor, job, took, now);
                 None

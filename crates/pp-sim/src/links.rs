@@ -103,7 +103,7 @@ impl Engine {
         }
         let name = FunctionId::from_u64(function);
         let work = Work::new(number, up);
-        let terms = spec.terms();
+        let terms = spec.terms_for_node();
         let Ok(job) = self.scheduler.submit_with(name, &terms, work, world.time()) else {
             return Ok(());
         };

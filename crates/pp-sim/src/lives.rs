@@ -6,7 +6,7 @@ use crate::book::{Kind, Outcome};
 use crate::engine::Engine;
 use crate::queue::Event;
 use crate::violation::Violation;
-use crate::worker::Phase;
+use crate::worker::{Phase, Worker};
 use crate::world::World;
 
 /// The most jobs that a worker holds.
@@ -37,30 +37,47 @@ impl Engine {
         }
     }
 
-    /// How a job ends that has run to its end.
-    pub(crate) fn outcome(&self, job: JobId, world: &World) -> Outcome {
-        let work = self.scheduler.data(job);
-        let spec = work.and_then(|work| world.book.spec(work.number()));
-        match spec.map(|spec| spec.kind) {
-            Some(Kind::Raises) => Outcome::Raised,
-            _ => Outcome::Done,
-        }
+    /// Whether that run of a job goes on which began at that time.
+    pub(crate) fn runs(&self, executor: ExecutorId, job: JobId, since: u64) -> bool {
+        let worker = self.workers.get(&executor);
+        worker.is_some_and(|worker| worker.runs == Some(job) && worker.since == since)
     }
 
-    /// A worker has run a job to its end, which is this.
+    /// A worker has run a job to its end: how it ends.
+    fn outcome(&self, job: JobId, world: &mut World) -> Result<Outcome, Violation> {
+        let Some(work) = self.scheduler.data(job) else {
+            return Ok(Outcome::Done);
+        };
+        let entry = world.book.entry(work.number())?;
+        let Kind::Raises(times) = entry.spec.kind else {
+            return Ok(Outcome::Done);
+        };
+        if entry.raised >= times {
+            return Ok(Outcome::Done);
+        }
+        entry.raised += 1;
+        Ok(Outcome::Raised)
+    }
+
+    /// A worker has run a job to its end, which is this if that is known.
     pub(crate) fn end(
         &mut self,
         executor: ExecutorId,
-        (job, outcome): (JobId, Outcome),
+        (job, outcome): (JobId, Option<Outcome>),
         world: &mut World,
     ) -> Result<(), Violation> {
         let engine = self.id;
+        let runs = |worker: &Worker| worker.runs == Some(job) && worker.phase != Phase::Dying;
+        if !self.workers.get(&executor).is_some_and(runs) {
+            return Ok(());
+        }
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => self.outcome(job, world)?,
+        };
         let Some(worker) = self.workers.get_mut(&executor) else {
             return Ok(());
         };
-        if worker.runs != Some(job) || worker.phase == Phase::Dying {
-            return Ok(());
-        }
         worker.runs = None;
         let took = world.now - worker.since;
         world.counts.busy += took;
@@ -111,7 +128,7 @@ impl Engine {
         let entry = world.book.entry(work.number())?;
         let limit = entry.spec.time_limit;
         let is_over = limit.is_some_and(|limit| took >= limit || !keeps_time);
-        entry.is_overdue |= is_over;
+        entry.overdue += u32::from(is_over);
         if is_over || entry.is_cancelled {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroU32;
 
 use pp_core::{ExecutorId, JobId};
 
@@ -14,6 +15,13 @@ pub(crate) enum Event {
     Cancel { number: usize },
     /// A client lets everybody forget a function.
     Forget { host: usize, function: u64 },
+    /// A client sets a share of its own.
+    SetShare {
+        host: usize,
+        share: u64,
+        weight: NonZeroU32,
+        limit: Option<u32>,
+    },
     /// A worker has been started.
     Ready { engine: usize, executor: ExecutorId },
     /// A worker could not be started.
@@ -25,12 +33,16 @@ pub(crate) enum Event {
         engine: usize,
         executor: ExecutorId,
         job: JobId,
+        /// When that run began.
+        since: u64,
     },
     /// A job that was asked to end does so, if it still runs.
     Interrupted {
         engine: usize,
         executor: ExecutorId,
         job: JobId,
+        /// When that run began.
+        since: u64,
     },
     /// What a worker has written is read.
     Notice { engine: usize, executor: ExecutorId },
@@ -39,6 +51,8 @@ pub(crate) enum Event {
         engine: usize,
         executor: ExecutorId,
         job: JobId,
+        /// When that run began.
+        since: u64,
     },
     /// A worker that was killed, or asked to go, is gone.
     Gone { engine: usize, executor: ExecutorId },
@@ -63,6 +77,8 @@ pub(crate) enum Event {
         engine: usize,
         executor: ExecutorId,
         job: JobId,
+        /// When that run began.
+        since: u64,
     },
     /// A node that was taken down by a job starts again.
     Restart { host: usize },

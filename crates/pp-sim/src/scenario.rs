@@ -106,20 +106,29 @@ impl Scenario {
             };
             let is_explained = match entry.outcome {
                 None | Some(Outcome::GivenUp) => false,
-                Some(Outcome::Done) => kind == Kind::Good && entry.begun > 0,
-                Some(Outcome::Raised) => kind == Kind::Raises && entry.begun > 0,
+                Some(Outcome::Done) => match kind {
+                    Kind::Good => entry.begun > 0,
+                    Kind::Raises(times) => entry.raised == times && entry.begun > times,
+                    Kind::KillsWorker | Kind::KillsNode => false,
+                },
+                // It may have been cancelled while it ran.
+                Some(Outcome::Raised) => {
+                    entry.raised > 0 && (entry.is_exhausted() || entry.is_cancelled)
+                }
                 Some(Outcome::WorkerDied) => workers,
                 Some(Outcome::NodeLost) => nodes,
                 Some(Outcome::StartFailed) => starts,
                 Some(Outcome::Cancelled) => entry.is_cancelled,
-                Some(Outcome::TimedOut) => entry.is_overdue,
+                Some(Outcome::TimedOut) => {
+                    entry.overdue > 0 && (!entry.spec.outlives_timeout || entry.is_exhausted())
+                }
                 Some(outcome @ (Outcome::DependencyFailed | Outcome::DependencyCancelled)) => {
                     entry.begun == 0 && spreads(outcome)
                 }
                 Some(Outcome::Destroyed) => clients,
             };
             let is_quiet = !(nodes || workers || starts || clients || cancels || limits);
-            if !is_explained || is_quiet && entry.begun > 1 {
+            if !is_explained || is_quiet && entry.begun > 1 + entry.raised {
                 let detail = format!("job {number}: {entry:?}, {:?}", self.menace);
                 return Err(Violation::new("jobs end for a reason", detail));
             }

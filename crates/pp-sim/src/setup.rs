@@ -1,5 +1,7 @@
 //! Putting a cluster together.
 
+use std::num::NonZeroU32;
+
 use crate::book::{Book, JobSpec};
 use crate::engine::Engine;
 use crate::faults::Fault;
@@ -107,6 +109,23 @@ impl Setup {
     pub fn forget(&mut self, host: usize, function: u32, at: u64) {
         let function = function.into();
         self.world.queue.push(at, Event::Forget { host, function });
+    }
+
+    /// A client sets a share of its own at a time.
+    pub fn set_share(
+        &mut self,
+        host: usize,
+        share: u64,
+        (weight, limit): (NonZeroU32, Option<u32>),
+        at: u64,
+    ) {
+        let event = Event::SetShare {
+            host,
+            share,
+            weight,
+            limit,
+        };
+        self.world.queue.push(at, event);
     }
 
     /// Something goes wrong.

@@ -1,5 +1,7 @@
 //! The course of a run: one event after another.
 
+use pp_core::{ExecutorId, JobId, ShareId};
+
 use crate::book::Outcome;
 use crate::engine::Engine;
 use crate::faults::Fault;
@@ -185,11 +187,29 @@ impl Simulation {
         self.world.plan_share(host);
     }
 
+    fn runs(&self, engine: usize, executor: ExecutorId, job: JobId, since: u64) -> bool {
+        let engine = self.engine(engine);
+        engine.is_some_and(|engine| engine.runs(executor, job, since))
+    }
+
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Submit { first, count } => return self.submit(first, count),
             Event::Cancel { number } => return self.cancel(number),
             Event::Forget { host, function } => return self.forget(host, function),
+            Event::SetShare {
+                host,
+                share,
+                weight,
+                limit,
+            } => {
+                if let Some(engine) = self.engine_of_client(host) {
+                    let share = ShareId::from_u64(share);
+                    self.with(engine, |engine, world| {
+                        engine.set_share(share, weight, limit, world);
+                    })?;
+                }
+            }
             Event::Arrive { link, from } => return self.arrive(link, from),
             Event::Dial { engine, mind } => return self.dial(engine, mind),
             Event::Connect { engine, mind } => return self.connect(engine, mind),
@@ -200,7 +220,10 @@ impl Simulation {
                 engine,
                 executor,
                 job,
-            } => self.take_down(engine, executor, job),
+                since,
+            } if self.runs(engine, executor, job, since) => {
+                self.take_down(engine, executor, job);
+            }
             Event::Restart { host } => self.restart(host, None),
             Event::Ready { engine, executor } => {
                 self.with(engine, |engine, world| engine.ready(executor, world))?;
@@ -215,18 +238,18 @@ impl Simulation {
                 engine,
                 executor,
                 job,
-            } => {
-                self.fallible(engine, |engine, world| {
-                    let outcome = engine.outcome(job, world);
-                    engine.end(executor, (job, outcome), world)
-                })?;
+                since,
+            } if self.runs(engine, executor, job, since) => {
+                let end = (job, None);
+                self.fallible(engine, |engine, world| engine.end(executor, end, world))?;
             }
             Event::Interrupted {
                 engine,
                 executor,
                 job,
-            } => {
-                let end = (job, Outcome::Cancelled);
+                since,
+            } if self.runs(engine, executor, job, since) => {
+                let end = (job, Some(Outcome::Cancelled));
                 self.fallible(engine, |engine, world| engine.end(executor, end, world))?;
             }
             Event::Notice { engine, executor } => {
@@ -236,7 +259,15 @@ impl Simulation {
                 engine,
                 executor,
                 job,
-            } => self.fallible(engine, |engine, world| engine.dies(executor, job, world))?,
+                since,
+            } if self.runs(engine, executor, job, since) => {
+                self.fallible(engine, |engine, world| engine.dies(executor, job, world))?;
+            }
+            // That run has ended otherwise.
+            Event::TakeDown { .. }
+            | Event::End { .. }
+            | Event::Interrupted { .. }
+            | Event::Dies { .. } => {}
             Event::Gone { engine, executor } => {
                 self.fallible(engine, |engine, world| engine.gone(executor, world))?;
             }

@@ -20,7 +20,8 @@ def wait_for(job: Job[T]) -> Generator[Any, None, T]:
 
     If the awaiting task is cancelled, so is the job.
     """
-    if not job.done():
+    # Also for its callback, which may need the loop.
+    if not job.finished:
         yield from _end_of(job)
     return job.result()
 

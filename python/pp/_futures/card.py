@@ -59,5 +59,8 @@ def _times(job: Job[Any]) -> str:
 
 def _error(job: Job[Any]) -> str:
     error = job.exception()
-    text = f"{type(error).__name__}: {error}"
-    return text.splitlines()[0][:200]
+    try:
+        message = str(error)
+    except Exception:
+        message = "<its str() failed>"
+    return f"{type(error).__name__}: {message}".splitlines()[0][:200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
@@ -57,9 +58,10 @@ def wait(
     pending = _distinct(jobs)
     if return_when not in _CHOICES:
         raise ValueError(f"return_when must be one of {', '.join(_CHOICES)}, not {return_when!r}")
+    deadline = _deadline(timeout)
     done: set[Job[Any]] = set()
     if pending and not _is_over(_take_ended(pending, done), pending, return_when):
-        for job in _ends(pending, _deadline(timeout)):
+        for job in _ends(pending, deadline):
             pending.remove(job)
             done.add(job)
             if _is_over([job], pending, return_when):
@@ -77,7 +79,7 @@ def as_completed(jobs: Iterable[Job[T]], timeout: float | None = None) -> Iterat
         timeout: for how many seconds from the call on to wait; None for any time.
 
     Raises:
-        TypeError: something is no job.
+        TypeError, ValueError: something is no job, or the timeout no number.
         TimeoutError: raised by the iterator when the time is over and not all have ended.
     """
     pending = _distinct(jobs)
@@ -87,13 +89,14 @@ def as_completed(jobs: Iterable[Job[T]], timeout: float | None = None) -> Iterat
 def _as_completed(
     pending: set[Job[Any]], total: int, timeout: float | None, deadline: float | None
 ) -> Iterator[Job[Any]]:
-    ended: set[Job[Any]] = set()
-    yield from _take_ended(pending, ended)
-    del ended
+    # None is kept here longer than needed: one that the caller drops is to be freed.
+    ended = _take_ended(pending, set())
+    while ended:
+        yield ended.pop()
     for job in _ends(pending, deadline):
-        # Not kept here: a job that is dropped by the caller is to be freed.
         pending.remove(job)
         yield job
+        del job
     if pending:
         raise TimeoutError(f"{len(pending)} of {total} jobs have not ended within {timeout} s")
 
@@ -124,7 +127,11 @@ def _distinct(jobs: Iterable[Any]) -> set[Job[Any]]:
 
 
 def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+    if timeout is None:
+        return None
+    if math.isnan(timeout):
+        raise ValueError("timeout must be a number of seconds")
+    return time.monotonic() + timeout
 
 
 def _take_ended(pending: set[Job[Any]], done: set[Job[Any]]) -> list[Job[Any]]:

@@ -7,7 +7,7 @@ from itertools import islice, starmap
 from time import perf_counter_ns
 from typing import Any
 
-from pp._errors import SerializationError
+from pp._errors import JobInterrupted, SerializationError
 
 __all__ = ["Answer", "run_chunk"]
 
@@ -130,6 +130,9 @@ def _run_stretch(calls: Iterator[Any], count: int, answer: Answer) -> None:
     try:
         # What came before an exception stays in the list.
         results.extend(islice(calls, count))
+    except JobInterrupted:
+        # It is the chunk that was cancelled, not this item that failed.
+        raise
     except BaseException as error:
         answer.fail(len(results), error)
         return

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pp._errors import DestroyedServerError, SerializationError, WorkerStartError
+from pp._errors import DestroyedServerError, JobCancelled, SerializationError, WorkerStartError
 from pp._map.pieces import Piece
 from pp._serialize.values import dumps_args
 
@@ -35,7 +35,7 @@ _LEAST_PAUSE = 0.0005
 _MOST_PAUSE = 0.005
 
 # What says nothing about single items.
-_NOT_OF_ITEMS = (DestroyedServerError, WorkerStartError)
+_NOT_OF_ITEMS = (DestroyedServerError, JobCancelled, WorkerStartError)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def debug(recording: Recording, step: bool = False) -> Any:
     except bdb.BdbQuit:
         return None
     except BaseException as error:
+        error.__traceback__ = _without_own(error.__traceback__)
         traceback.print_exception(error)
         _look_into(error)
         return None
@@ -60,7 +61,7 @@ def _look_into(error: BaseException) -> None:
     """Begins the debugger where an exception was raised."""
     debugger = pdb.Pdb(nosigint=True)
     debugger.reset()
-    debugger.interaction(None, _without_own(error.__traceback__))
+    debugger.interaction(None, error.__traceback__)
 
 
 def _without_own(trace: TracebackType | None) -> TracebackType | None:

@@ -93,7 +93,9 @@ def save(recording: Recording, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("xb") as file:
+        # The arguments may be secret: it is for the user alone.
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
             file.write(_MAGIC)
             pickle.dump(tuple(recording), file, pickle.HIGHEST_PROTOCOL)
         unfinished.replace(target)

@@ -23,6 +23,8 @@ class Form(NamedTuple):
         mapped: whether each job calls it with many items: see `pp._map.chunk`.
         keywords: whether each job's arguments are a tuple of them and a dictionary of those
             with names.
+        retry_on: pickled, the exceptions after which its jobs may be tried again; empty if there
+            are none.
         modules: modules of the client's project, for nodes: name, whether it is a package,
             file name and source of each.
     """
@@ -37,6 +39,7 @@ class Form(NamedTuple):
     mapped: bool = False
     modules: tuple[tuple[str, bool, str, str], ...] = ()
     keywords: bool = False
+    retry_on: bytes = b""
 
 
 def reformed(blob: bytes, **changes: Any) -> bytes:

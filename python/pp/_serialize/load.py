@@ -42,13 +42,20 @@ class LoadedFunction:
         target: the callable.
         reusable: whether it may run many jobs. If not, each job needs it loaded again,
             so that no job sees what another one has changed.
+        retry_on: the exceptions after which its jobs may be tried again; None if there are none.
     """
 
-    __slots__ = ("reusable", "target")
+    __slots__ = ("retry_on", "reusable", "target")
 
-    def __init__(self, target: Callable[..., Any], reusable: bool) -> None:
+    def __init__(
+        self,
+        target: Callable[..., Any],
+        reusable: bool,
+        retry_on: tuple[type[BaseException], ...] | None = None,
+    ) -> None:
         self.target = target
         self.reusable = reusable
+        self.retry_on = retry_on
 
     def __call__(self, *args: Any) -> Any:
         """Calls the target."""
@@ -87,7 +94,8 @@ def load_function(blob: bytes) -> LoadedFunction:
         target = functools.partial(run_chunk, target)
     if form.keywords:
         target = functools.partial(_call, target)
-    return LoadedFunction(target, form.reusable)
+    retry_on = pickle.loads(form.retry_on) if form.retry_on else None
+    return LoadedFunction(target, form.reusable, retry_on)
 
 
 def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

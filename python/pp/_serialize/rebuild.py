@@ -14,6 +14,10 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+# In workers: globals that the server's initializer has set, by name of the module. Functions
+# that come by value find them in place of those that came with them.
+initialized: dict[str, dict[str, Any]] = {}
+
 
 def make_module(name: str) -> types.ModuleType:
     """An empty module that is in no table of modules."""
@@ -78,7 +82,10 @@ def fill_function(function: types.FunctionType, state: dict[str, Any]) -> None:
     """
     state.pop("submodules", None)
     function.__dict__.update(state.pop("attributes", ()))
-    function.__globals__.update(state.pop("globals"))
+    namespace = function.__globals__
+    namespace.update(state.pop("globals"))
+    if initialized:
+        namespace.update(initialized.get(namespace.get("__name__", ""), ()))
     cells = function.__closure__ or ()
     for index, contents in state.pop("cells", {}).items():
         cells[index].cell_contents = contents

@@ -24,15 +24,13 @@ class _Finder(importlib.abc.MetaPathFinder):
         """Takes in modules. If one has changed, all are imported anew: they may refer to
         each other.
         """
-        is_changed = False
-        for entry in entries:
-            name = entry[0]
-            is_changed |= self._entries.get(name, entry) != entry
-            self._entries[name] = entry
-        if is_changed:
+        sent = {entry[0]: entry for entry in entries}
+        if any(self._entries.get(name, entry) != entry for name, entry in sent.items()):
             for name, module in list(sys.modules.items()):
                 if isinstance(getattr(module, "__loader__", None), _Loader):
                     del sys.modules[name]
+        # Last: the job may be cancelled on the way, and the next one sees the change again.
+        self._entries.update(sent)
         importlib.invalidate_caches()
 
     def find_spec(

@@ -48,11 +48,13 @@ class JobErrors(io.TextIOBase):
     def write(self, text: str) -> int:
         """Passes `text` on."""
         count = self._stream.write(text)
-        self._kept.append(text[-_MOST:])
-        self._size += len(self._kept[-1])
+        tail = text[-_MOST:]
+        # First: an interrupt may come anywhere, and what is kept is of this job, not the next.
+        self._note()
+        self._kept.append(tail)
+        self._size += len(tail)
         while self._size > _MOST and len(self._kept) > 1:
             self._size -= len(self._kept.popleft())
-        self._note()
         return count
 
     def take(self) -> bytes:

@@ -9,13 +9,14 @@ import pickle
 import signal
 import sys
 import types
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pp import _core
 from pp._errors import JobInterrupted, SerializationError
 from pp._serialize.at_node import NODE, usable_path
 from pp._serialize.failures import capture
-from pp._serialize.load import load_function
+from pp._serialize.load import LoadedFunction, load_function
 from pp._serialize.values import dumps_result
 from pp._worker.errors import JobErrors
 from pp._worker.output import JobOutput
@@ -33,7 +34,7 @@ def main() -> None:
         raise
     try:
         session.run(
-            load_function=load_function,
+            load_function=_loader(settings["initializer"]),
             dump_result=dumps_result,
             describe=capture,
             output=output,
@@ -41,6 +42,7 @@ def main() -> None:
             serialization_error=SerializationError,
             protocol=settings["proto"],
             writable_buffers=settings["writable_buffers"],
+            max_memory=settings["max_memory"],
         )
     except ConnectionError as error:
         _leave(session, str(error))
@@ -48,6 +50,15 @@ def main() -> None:
         # Not by the interpreter's own way out, which would wait for a job's threads.
         sys.excepthook(*sys.exc_info())
         _leave(session, f"the worker failed: {error!r}")
+
+
+def _loader(initializer: tuple[bytes, bytes] | None) -> Callable[[bytes], LoadedFunction]:
+    """What loads the functions of jobs."""
+    if initializer is None:
+        return load_function
+    from pp._worker.initializer import Initializer  # noqa: PLC0415 - most workers need none
+
+    return Initializer(*initializer).load_function
 
 
 def _leave(session: _core.WorkerSession, reason: str) -> NoReturn:
@@ -71,9 +82,11 @@ def _reset_signals() -> None:
 
 def _listen(session: _core.WorkerSession) -> None:
     """Lets a job end by `JobInterrupted` when its client wants it to."""
+    worker = os.getpid()
 
     def look(_number: int, _frame: types.FrameType | None) -> None:
-        if session.is_to_end():
+        # A fork that a job has made has not the memory where that is written.
+        if os.getpid() == worker and session.is_to_end():
             raise JobInterrupted("the job was cancelled")
 
     if sys.platform != "win32":

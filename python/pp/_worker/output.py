@@ -29,11 +29,10 @@ class JobOutput(io.StringIO):
         """What was printed since the last call, in UTF-8."""
         # A job may have put something else there and not taken it away.
         sys.stdout = self
-        if not self.tell():
-            return b""
         text = self.getvalue()
-        self.seek(0)
+        # Whatever an interrupt has cut short here, the next call makes good.
         self.truncate(0)
+        self.seek(0)
         return text.encode("utf-8", "surrogatepass")
 
     def fileno(self) -> int:

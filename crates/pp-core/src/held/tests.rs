@@ -10,7 +10,7 @@ const EXPECTED: Expected = Expected { time: 10, least: 3 };
 
 fn with(slots: u32, jobs: u64) -> (HeldJobs, Vec<u32>) {
     let mut held = HeldJobs::new(slots);
-    let places = (0..jobs).map(|n| held.push(id(n), EXPECTED)).collect();
+    let places = (0..jobs).map(|n| held.push(id(n), EXPECTED, 0)).collect();
     (held, places)
 }
 
@@ -74,10 +74,10 @@ fn a_long_job_at_the_front_does_not_keep_the_places_of_those_that_pass_it() {
     let (mut held, _) = with(2, 1);
     let mut places = std::collections::HashMap::from([(0, 0)]);
     for n in 1..100_000 {
-        let place = held.push(id(n), EXPECTED);
+        let place = held.push(id(n), EXPECTED, 0);
         assert_eq!(held.remove(place).map(|held| held.job), Some(id(n)));
         if n % 10 == 0 {
-            places.insert(n, held.push(id(n), EXPECTED));
+            places.insert(n, held.push(id(n), EXPECTED, 0));
         }
         if n % 100 == 0 {
             let kept: Vec<_> = places.drain().filter(|&(job, _)| job > 0).collect();
@@ -100,7 +100,7 @@ fn a_long_job_at_the_front_does_not_keep_the_places_of_those_that_pass_it() {
 fn places_count_around() {
     let mut held = HeldJobs::new(1);
     held.first = u32::MAX - 1;
-    let places: Vec<_> = (0..4).map(|n| held.push(id(n), EXPECTED)).collect();
+    let places: Vec<_> = (0..4).map(|n| held.push(id(n), EXPECTED, 0)).collect();
     assert_eq!(places, [u32::MAX - 1, u32::MAX, 0, 1]);
     for (n, place) in (0..).zip(places) {
         assert_eq!(held.get(place).map(|held| held.job), Some(id(n)));

@@ -1,16 +1,18 @@
 //! Carries effects out on the virtual executors, and checks everything.
 
-use pp_core::{Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId};
+use pp_core::{Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Time};
 
-use crate::env::{Env, Phase, Place, Worker};
+use crate::env::{Env, Phase, Place, Worker, ms};
 
 impl Env {
     /// Carries out all effects, then checks the scheduler against the model.
     pub(crate) fn absorb(&mut self) {
         self.note_first();
+        self.note_pauses();
         if self.hold > 0 {
             self.hold -= 1;
             self.is_late = true;
+            self.passed.clear();
             return;
         }
         while let Some(effect) = self.scheduler.poll() {
@@ -31,6 +33,7 @@ impl Env {
         }
         self.is_late = false;
         self.check_places();
+        self.check_shares();
         self.check_idle();
         self.check_time_limits();
         self.check_balance();
@@ -61,11 +64,18 @@ impl Env {
                 let is_over = self.is_over(executor, job);
                 let entry = self.jobs.get_mut(&job).expect("it lives");
                 assert!(entry.cancelled || is_over, "nobody wants that: {effect:?}");
-                assert!(!entry.interrupted, "it is asked twice: {effect:?}");
+                let now = self.now;
+                let is_due = |last: Time| now >= last.saturating_add(ms(50));
+                assert!(
+                    !entry.interrupted || entry.asked_at.is_some_and(is_due),
+                    "it is asked again too soon: {effect:?}"
+                );
                 entry.interrupted = true;
+                entry.asked_at = Some(now);
                 let worker = self.worker(executor, effect);
                 assert_eq!(worker.held.first(), Some(&job), "{effect:?}");
                 assert_eq!(worker.phase, Phase::Ready, "{effect:?}");
+                assert!(worker.begun, "it has not begun: {effect:?}");
             }
             Effect::Cancel { .. } => panic!("there are no nodes here: {effect:?}"),
             Effect::Retire { executor } => {
@@ -83,6 +93,7 @@ impl Env {
                 assert_ne!(worker.phase, Phase::Dying, "killed twice: {effect:?}");
                 worker.phase = Phase::Dying;
                 worker.asked.clear();
+                self.note_kill(executor);
             }
             Effect::Forget { executor, function } => self.on_forget(executor, function, effect),
             Effect::End {
@@ -130,8 +141,13 @@ impl Env {
             let is_met = self.ended.get(other) == Some(&None) && !self.failed.contains(other);
             assert!(is_met, "{other} has not ended well: {effect:?}");
         }
-        let function = entry.function;
+        let (function, share) = (entry.function, entry.terms.share);
         self.check_order(job);
+        self.check_ageing(job);
+        assert!(
+            self.has_room(share) || self.is_late,
+            "over the limit of {share}: {effect:?}"
+        );
         let most = self
             .config
             .jobs_per_executor
@@ -152,24 +168,6 @@ impl Env {
         assert!(worker.held.len() <= ahead + 1, "too far ahead: {effect:?}");
         assert!(worker.given <= most, "too many for one process: {effect:?}");
         self.jobs.get_mut(&job).expect("it is known").place = Place::With(executor);
-    }
-
-    /// First in, first out. Where recalls are answered while effects are polled,
-    /// decisions are older than what the model knows of jobs that came back; and where
-    /// effects are held back, of any job.
-    fn check_order(&self, job: JobId) {
-        if self.is_late {
-            return;
-        }
-        let mut before = self.jobs.range(..job);
-        let overtaken = before.find(|(_, other)| {
-            other.place == Place::Queue && !(self.answers_at_once && other.returned)
-        });
-        assert!(
-            overtaken.is_none(),
-            "{job} overtakes {}",
-            overtaken.expect("checked").0
-        );
     }
 
     fn on_forget(&mut self, executor: ExecutorId, function: FunctionId, effect: &Effect<u64>) {
@@ -209,6 +207,7 @@ impl Env {
             Ending::Cancelled => assert!(entry.cancelled, "nobody cancelled {job}"),
             Ending::Destroyed => assert!(self.destroyed, "{job}"),
             Ending::TimedOut { limit } => {
+                assert!(!entry.has_retry(true), "it may go on: {job}");
                 assert_eq!(entry.terms.time_limit, Some(limit), "{job}");
                 assert!(entry.place != Place::Waiting && !entry.cancelled, "{job}");
                 assert!(self.overdue.remove(&job), "its time is not over: {job}");
@@ -247,8 +246,12 @@ impl Env {
         let with: usize = self.workers.values().map(|worker| worker.held.len()).sum();
         assert_eq!(self.scheduler.outstanding(), with);
         assert_eq!(self.scheduler.queued(), self.queued().len());
-        let waiting = self.jobs_at(Place::Waiting).len();
-        assert_eq!(self.scheduler.waiting(), waiting);
+        assert_eq!(self.scheduler.waiting(), self.waiting().len());
+        assert_eq!(self.scheduler.paused(), self.paused().len());
+        for (&job, entry) in &self.jobs {
+            let known = self.scheduler.job(job).expect("it lives");
+            assert_eq!(known.attempts, entry.retries + 1, "{job}");
+        }
         assert_eq!(self.scheduler.worker_counts().total(), self.workers.len());
         for (&executor, worker) in &self.workers {
             let stats = self.scheduler.executor_stats(executor).expect("it lives");
@@ -280,7 +283,9 @@ impl Env {
     }
 
     fn check_idle(&self) {
-        let (idle, queued) = (self.idle(), self.queued());
+        let idle = self.idle();
+        let mut queued = self.queued();
+        queued.retain(|job| self.has_room(self.jobs[job].terms.share));
         assert!(
             idle.is_empty() || queued.is_empty(),
             "{idle:?} idle, {queued:?} wait"

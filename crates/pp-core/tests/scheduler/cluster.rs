@@ -73,7 +73,7 @@ impl Cluster {
 
     pub(crate) fn holder(&self, job: JobId) -> Option<ExecutorId> {
         match self.scheduler.job(job)?.state {
-            JobState::Queued | JobState::Waiting => None,
+            JobState::Queued | JobState::Waiting | JobState::Paused => None,
             JobState::Sent { executor }
             | JobState::Recalling { executor }
             | JobState::Cancelling { executor } => Some(executor),

@@ -82,7 +82,7 @@ fn what_depends_on_a_failed_job_ends_in_order() {
         })
         .collect();
     assert_eq!(ends, [first, second, third].map(|job| (job, failed(root))));
-    assert_eq!(env.jobs_at(Place::Waiting), [spared, later]);
+    assert_eq!(env.waiting(), [spared, later]);
     env.run(workers[0], us(5));
     assert_eq!(env.held(workers[0]), [spared]);
     env.run(workers[0], us(5));

@@ -8,7 +8,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use pp_core::{
-    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Scheduler, Terms, Time,
+    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Scheduler, ShareId,
+    Terms, Time,
 };
 
 /// The credit of executors that get no other.
@@ -58,12 +59,18 @@ pub(crate) struct Job {
     pub(crate) cancelled: bool,
     /// It was asked to end.
     pub(crate) interrupted: bool,
+    /// When it was asked to end the last time.
+    pub(crate) asked_at: Option<Time>,
+    /// Retries that it has used.
+    pub(crate) retries: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Waits for other jobs.
     Waiting,
+    /// Is to be run again at that time.
+    Paused(Time),
     Queue,
     With(ExecutorId),
 }
@@ -104,6 +111,10 @@ pub(crate) struct Env {
     pub(crate) is_late: bool,
     /// Executors that held a job when it ended: they must be killed for it.
     pub(crate) condemned: Vec<ExecutorId>,
+    /// The limits of shares that have one.
+    pub(crate) limits: BTreeMap<ShareId, u32>,
+    /// By share: the job that has waited longest, and how many have passed it since.
+    pub(crate) passed: BTreeMap<ShareId, (JobId, u32)>,
 }
 
 pub(crate) fn us(micros: u64) -> Duration {
@@ -121,6 +132,26 @@ pub(crate) fn function(number: u64) -> FunctionId {
 /// Functions of the scenarios.
 pub(crate) const F: FunctionId = FunctionId::from_u64(1);
 pub(crate) const G: FunctionId = FunctionId::from_u64(2);
+
+pub(crate) fn share(number: u64) -> ShareId {
+    ShareId::from_u64(number)
+}
+
+/// Terms of a job of the default share.
+pub(crate) fn priority(priority: i32) -> Terms {
+    Terms {
+        priority,
+        ..Terms::default()
+    }
+}
+
+/// Terms of a job of a share.
+pub(crate) fn of_share(number: u64) -> Terms {
+    Terms {
+        share: share(number),
+        ..Terms::default()
+    }
+}
 
 pub(crate) fn fresh_process_per_job() -> Config {
     Config {
@@ -144,6 +175,8 @@ impl Env {
             hold: 0,
             is_late: false,
             condemned: Vec::new(),
+            limits: BTreeMap::new(),
+            passed: BTreeMap::new(),
             answers_at_once: true,
             destroyed: false,
             log: Vec::new(),
@@ -207,14 +240,35 @@ impl Env {
     }
 
     pub(crate) fn queued(&self) -> Vec<JobId> {
-        self.jobs_at(Place::Queue)
+        self.jobs_at(|place| place == Place::Queue)
     }
 
-    pub(crate) fn jobs_at(&self, place: Place) -> Vec<JobId> {
+    pub(crate) fn waiting(&self) -> Vec<JobId> {
+        self.jobs_at(|place| place == Place::Waiting)
+    }
+
+    pub(crate) fn paused(&self) -> Vec<JobId> {
+        self.jobs_at(|place| matches!(place, Place::Paused(_)))
+    }
+
+    fn jobs_at(&self, is_meant: impl Fn(Place) -> bool) -> Vec<JobId> {
         let jobs = self.jobs.iter();
-        jobs.filter(|(_, job)| job.place == place)
+        jobs.filter(|(_, job)| is_meant(job.place))
             .map(|(&id, _)| id)
             .collect()
+    }
+
+    /// How many of its jobs are with executors.
+    pub(crate) fn held_of(&self, share: ShareId) -> u32 {
+        let is_held = |job: &&Job| job.terms.share == share && matches!(job.place, Place::With(_));
+        let held = self.jobs.values().filter(is_held).count();
+        u32::try_from(held).expect("it is small")
+    }
+
+    /// Whether executors may hold more of its jobs.
+    pub(crate) fn has_room(&self, share: ShareId) -> bool {
+        let limit = self.limits.get(&share);
+        limit.is_none_or(|&limit| self.held_of(share) < limit)
     }
 
     /// It is to be killed, whether it has heard of it or not.

@@ -43,6 +43,8 @@ impl Env {
             returned: false,
             cancelled: false,
             interrupted: false,
+            asked_at: None,
+            retries: 0,
         };
         self.submitted += 1;
         self.jobs.insert(job, entry);
@@ -234,11 +236,14 @@ impl Env {
         let charged = if is_killed { &[] } else { started };
         for &job in &worker.held {
             let entry = self.jobs.get_mut(&job).expect("it lives");
-            entry.deaths += u32::from(charged.contains(&job));
             entry.place = Place::Queue;
             entry.returned = true;
-            let is_over = std::mem::take(&mut entry.interrupted);
-            if !entry.cancelled && !is_over && entry.deaths < self.config.max_worker_deaths.get() {
+            if entry.interrupted {
+                self.note_stop(job);
+                continue;
+            }
+            entry.deaths += u32::from(charged.contains(&job));
+            if !entry.cancelled && entry.deaths < self.config.max_worker_deaths.get() {
                 self.somebody_asks();
             }
         }

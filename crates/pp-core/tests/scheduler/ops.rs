@@ -1,11 +1,11 @@
-//! Random events, and how a random run ends.
+//! Random events.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{Config, ExecutorId, ExecutorState, FunctionId, JobId, Terms, WindowConfig};
+use pp_core::{ExecutorId, JobId, Raised};
 
-use crate::env::{Env, Phase, Place, function, ms, us};
+use crate::choices::{choose, run_time, some_time};
+use crate::env::{Env, Phase, Place, function, share, us};
 use crate::rng::Rng;
 
 /// One random event. Numbers choose among what is possible when it happens; an
@@ -22,6 +22,11 @@ pub(crate) enum Op {
         count: u8,
         terms: u32,
     },
+    SetShare {
+        share: u8,
+        weight: u8,
+        limit: u8,
+    },
     Begin(u8),
     Finish {
         worker: u8,
@@ -33,6 +38,11 @@ pub(crate) enum Op {
     },
     /// A job fails in a way of its own.
     Fail {
+        worker: u8,
+        number: u32,
+    },
+    /// A job raises something.
+    Raise {
         worker: u8,
         number: u32,
     },
@@ -72,17 +82,23 @@ impl Op {
         let number = u32::try_from(rng.next() >> 32).expect("it fits");
         let job = u16::try_from(number >> 16).expect("it fits");
         match kind {
-            0..42 => Self::Submit {
+            0..30 => Self::Submit {
                 function: worker,
                 count: credit,
             },
-            42..56 => Self::SubmitWith {
+            30..54 => Self::SubmitWith {
                 function: worker,
                 count: credit,
                 terms: number,
             },
+            54..56 => Self::SetShare {
+                share: worker,
+                weight: credit,
+                limit: u8::try_from(number & 0xFF).expect("it fits"),
+            },
             56..75 => Self::Begin(worker),
-            75..154 => Self::Finish { worker, number },
+            75..147 => Self::Finish { worker, number },
+            147..154 => Self::Raise { worker, number },
             154..157 => Self::Fail { worker, number },
             157..160 => Self::Stop(worker),
             160..182 => Self::Ready { worker, credit },
@@ -107,47 +123,6 @@ impl Op {
     }
 }
 
-/// Settings with small limits, so that random runs reach them.
-pub(crate) fn random_config(rng: &mut Rng) -> Config {
-    let mut small = |limit| u32::try_from(rng.below(limit)).expect("it fits");
-    let (deaths, jobs, attempts, ahead) = (small(3), small(10), small(4), small(24));
-    let grace = small(3);
-    Config {
-        max_worker_deaths: NonZeroU32::MIN.saturating_add(deaths),
-        jobs_per_executor: NonZeroU32::new(jobs).filter(|jobs| jobs.get() < 4),
-        start_attempts: attempts,
-        cancel_grace: [ms(0), ms(20), ms(1_000)][grace as usize],
-        window: WindowConfig {
-            max_ahead: ahead,
-            ..WindowConfig::default()
-        },
-        ..Config::default()
-    }
-}
-
-/// Functions, by how long their jobs take as a rule in nanoseconds. They are known
-/// to err.
-const FUNCTIONS: [u64; 5] = [800, 15_000, 250_000, 6_000_000, 90_000_000];
-
-/// Mostly about what is usual for the function, and sometimes anything up to 65 ms.
-fn run_time(name: FunctionId, number: u32) -> Duration {
-    let usual = FUNCTIONS[usize::try_from(name.as_u64()).expect("it is small")];
-    let part = u64::from(number >> 8 & 0xFF);
-    match number % 16 {
-        0 => some_time(number),
-        _ => Duration::from_nanos(usual / 2 + usual * part / 256),
-    }
-}
-
-/// From nothing to 65 ms, all magnitudes alike.
-fn some_time(number: u32) -> Duration {
-    us(u64::from(number >> 16) >> (number / 16 % 17))
-}
-
-fn choose<T: Copy>(from: &[T], number: usize) -> Option<T> {
-    from.get(number % from.len().max(1)).copied()
-}
-
 impl Env {
     /// Lets a random event happen.
     pub(crate) fn apply(&mut self, op: Op) {
@@ -164,6 +139,15 @@ impl Env {
                 count,
                 terms,
             } => self.submit_some_with(name, count, terms),
+            Op::SetShare {
+                share: number,
+                weight,
+                limit,
+            } => {
+                let limit = limit.checked_sub(100).map(|limit| u32::from(limit % 6));
+                let weight = 1 + u32::from(weight % 5);
+                self.set_share(share(u64::from(number % 4)), weight, limit);
+            }
             Op::Begin(worker) => {
                 if let Some(executor) = self.pick(worker, Phase::Ready, true) {
                     self.begin(executor);
@@ -182,6 +166,11 @@ impl Env {
             Op::Ready { worker, credit } => {
                 if let Some(executor) = self.pick(worker, Phase::Starting, false) {
                     self.become_ready(executor, u32::from(credit % 16));
+                }
+            }
+            Op::Raise { worker, number } => {
+                if let Some((executor, run_time)) = self.let_run(worker, number) {
+                    self.raise(executor, run_time);
                 }
             }
             Op::Stop(worker) => {
@@ -253,34 +242,27 @@ impl Env {
         }
         let limit = [2, 5, 12, 50][usize::from(count) % 4];
         if self.jobs.len() < limit {
-            self.submit_many(function(u64::from(name % 5)), usize::from(count / 4 % 8));
+            let name = function(u64::from(name % 5));
+            self.submit_many(name, usize::from(count / 4 % 8));
         }
     }
 
     fn submit_some_with(&mut self, name: u8, count: u8, terms: u32) {
-        if self.destroyed || self.jobs.len() >= 60 {
+        let mut rng = Rng::new(terms.into());
+        if self.destroyed {
+            let terms = self.random_terms(&mut rng, count);
+            let refused = self
+                .scheduler
+                .submit_with(function(1), &terms, 77, self.now);
+            assert_eq!(refused.expect_err("it is destroyed").data, 77);
             return;
         }
-        let mut rng = Rng::new(terms.into());
+        if self.jobs.len() >= 60 {
+            return;
+        }
         for _ in 0..count % 8 {
             let terms = self.random_terms(&mut rng, count);
             self.submit_with(function(u64::from(name % 5)), &terms);
-        }
-    }
-
-    fn random_terms(&self, rng: &mut Rng, most: u8) -> Terms {
-        let mut known: Vec<_> = self.jobs.keys().copied().collect();
-        // What has ended well before counts as met.
-        let is_good = |job: &JobId| self.ended[job].is_none() && !self.failed.contains(job);
-        let ended = self.ended.keys().rev().take(3).copied();
-        known.extend(ended.filter(is_good));
-        let mut number = || u32::try_from(rng.next() >> 32).expect("it fits");
-        let after = (0..most % 4)
-            .filter_map(|_| choose(&known, usize::try_from(number()).expect("it fits")))
-            .collect();
-        Terms {
-            after,
-            time_limit: number().is_multiple_of(3).then(|| some_time(number())),
         }
     }
 
@@ -338,6 +320,9 @@ impl Env {
         if entry.is_none_or(|entry| entry.place != Place::With(executor)) {
             let finished = self.scheduler.job_finished(executor, job, us(1), self.now);
             assert_eq!(finished, None);
+            let raised = self.scheduler.job_raised(executor, job, us(1), self.now);
+            assert_eq!(raised, Raised::Unknown);
+            self.scheduler.job_stopped(executor, job, us(1), self.now);
         }
         let is_asked = self
             .workers
@@ -380,57 +365,5 @@ impl Env {
             .filter(|(_, worker)| !worker.asked.is_empty())
             .map(|(&id, _)| id)
             .collect()
-    }
-
-    /// Lets everything work as it should until the last job has ended, then shuts down.
-    pub(crate) fn finale(&mut self) {
-        self.catch_up();
-        if !self.destroyed {
-            self.resize(2);
-        }
-        while !self.jobs.is_empty() {
-            self.step_to_the_end();
-        }
-        self.advance(us(1_000_000));
-        assert!(
-            self.scheduler.is_empty(),
-            "something is left: {:?}",
-            self.scheduler
-        );
-        self.destroy();
-        let ids: Vec<_> = self.workers.keys().copied().collect();
-        for executor in ids {
-            let state = self
-                .scheduler
-                .executor_stats(executor)
-                .map(|stats| stats.state);
-            assert_eq!(state, Some(ExecutorState::Killing));
-            self.die(executor);
-        }
-        assert_eq!(self.scheduler.worker_counts().total(), 0);
-        assert_eq!(self.scheduler.next_deadline(), None);
-        assert!(self.scheduler.is_empty());
-    }
-
-    /// Everybody does one thing that he can do.
-    fn step_to_the_end(&mut self) {
-        let ids: Vec<_> = self.workers.keys().copied().collect();
-        for executor in ids {
-            let Some(worker) = self.workers.get(&executor) else {
-                continue;
-            };
-            match worker.phase {
-                Phase::Starting => self.become_ready(executor, 4),
-                Phase::Leaving => self.exit(executor),
-                Phase::Dying => self.die(executor),
-                Phase::Ready if !worker.asked.is_empty() => self.answer(executor),
-                Phase::Ready if worker.credit == 0 => self.credit(executor, 1),
-                Phase::Ready if !worker.held.is_empty() => {
-                    self.run(executor, us(3));
-                }
-                Phase::Ready => {}
-            }
-        }
-        self.advance(us(100));
     }
 }

@@ -2,19 +2,23 @@
 
 use proptest::prelude::*;
 
+use crate::choices::random_config;
 use crate::env::Env;
-use crate::ops::{Op, random_config};
+use crate::ops::Op;
 use crate::rng::Rng;
 
 /// Like [`Op::random`], in a form that proptest can shrink.
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        12 => any::<(u8, u8)>().prop_map(|(function, count)| Op::Submit { function, count }),
-        5 => any::<(u8, u8, u32)>().prop_map(|(function, count, terms)| {
+        9 => any::<(u8, u8)>().prop_map(|(function, count)| Op::Submit { function, count }),
+        8 => any::<(u8, u8, u32)>().prop_map(|(function, count, terms)| {
             Op::SubmitWith { function, count, terms }
         }),
         2 => any::<u8>().prop_map(Op::Stop),
+        3 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Raise { worker, number }),
         2 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Fail { worker, number }),
+        1 => any::<(u8, u8, u8)>()
+            .prop_map(|(share, weight, limit)| Op::SetShare { share, weight, limit }),
         4 => any::<u8>().prop_map(Op::Begin),
         14 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Finish { worker, number }),
         5 => any::<(u8, u8)>().prop_map(|(worker, credit)| Op::Ready { worker, credit }),

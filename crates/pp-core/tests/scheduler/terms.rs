@@ -1,11 +1,20 @@
 //! Events of jobs for which more is asked than that they are run, and what the model expects
 //! of these.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{Ending, ExecutorId, FunctionId, JobId, Terms};
+use pp_core::{Ending, ExecutorId, FunctionId, JobId, Raised, Retries, ShareId, Terms};
 
-use crate::env::{Env, Phase, Place, ms};
+use crate::env::{Env, Job, Phase, Place, ms};
+
+impl Job {
+    /// Whether it is run again if it raises something, or if its time is over.
+    pub(crate) fn has_retry(&self, is_over: bool) -> bool {
+        let retries = self.terms.retries;
+        self.retries < retries.count && !self.cancelled && (!is_over || retries.on_timeout)
+    }
+}
 
 impl Env {
     pub(crate) fn submit_with(&mut self, function: FunctionId, terms: &Terms) -> JobId {
@@ -15,6 +24,29 @@ impl Env {
             .submit_with(function, terms, data, self.now)
             .expect("it is not destroyed");
         self.submitted(job, function, terms.clone())
+    }
+
+    pub(crate) fn submit_many_with(
+        &mut self,
+        function: FunctionId,
+        terms: &Terms,
+        count: usize,
+    ) -> Vec<JobId> {
+        (0..count)
+            .map(|_| self.submit_with(function, terms))
+            .collect()
+    }
+
+    pub(crate) fn set_share(&mut self, share: ShareId, weight: u32, limit: Option<u32>) {
+        self.catch_up();
+        let weight = NonZeroU32::new(weight).expect("it is positive");
+        match limit {
+            _ if self.destroyed => None,
+            Some(limit) => self.limits.insert(share, limit),
+            None => self.limits.remove(&share),
+        };
+        self.scheduler.set_share(share, weight, limit, self.now);
+        self.absorb();
     }
 
     /// A job that begins after others.
@@ -44,9 +76,86 @@ impl Env {
             .job_stopped(executor, job, run_time, self.now);
         if is_known {
             self.note_run(executor);
+            self.note_stop(job);
         }
         self.absorb();
         job
+    }
+
+    /// The executor's first job raises something.
+    pub(crate) fn raise(&mut self, executor: ExecutorId, run_time: Duration) -> JobId {
+        let job = self.take_first(executor);
+        let may_go_on = self.jobs[&job].has_retry(false);
+        let raised = self.scheduler.job_raised(executor, job, run_time, self.now);
+        match raised {
+            Raised::Again => {
+                assert!(may_go_on, "{job} has no retry left");
+                self.note_run(executor);
+                self.note_again(job);
+            }
+            Raised::Ended(data) => {
+                assert!(!may_go_on, "{job} may go on");
+                self.note_end(executor, job, Some(data));
+                self.failed.insert(job);
+            }
+            Raised::Unknown => assert!(self.is_late, "{job} was with {executor}"),
+        }
+        self.absorb();
+        job
+    }
+
+    /// A job was ended from outside: it is run again, or its end comes.
+    pub(crate) fn note_stop(&mut self, job: JobId) {
+        let entry = self.jobs.get_mut(&job).expect("it lives");
+        entry.interrupted = false;
+        if entry.has_retry(true) {
+            self.overdue.remove(&job);
+            self.note_again(job);
+        }
+    }
+
+    /// A job is to be run again.
+    fn note_again(&mut self, job: JobId) {
+        let entry = self.jobs.get_mut(&job).expect("it lives");
+        let Retries {
+            pause, max_pause, ..
+        } = entry.terms.retries;
+        let mut pause = pause.saturating_mul(1 << entry.retries);
+        if max_pause > Duration::ZERO {
+            pause = pause.min(max_pause);
+        }
+        entry.retries += 1;
+        entry.returned = true;
+        entry.interrupted = false;
+        if pause.is_zero() {
+            self.somebody_asks();
+        } else {
+            entry.place = Place::Paused(self.now.saturating_add(pause));
+        }
+    }
+
+    /// Pauses that are over have ended.
+    pub(crate) fn note_pauses(&mut self) {
+        let mut are_over = false;
+        for entry in self.jobs.values_mut() {
+            if matches!(entry.place, Place::Paused(until) if until <= self.now) {
+                entry.place = Place::Queue;
+                are_over = true;
+            }
+        }
+        if are_over {
+            self.somebody_asks();
+        }
+    }
+
+    /// An executor is killed: where it was not asked to end before, that is because of its
+    /// first job.
+    pub(crate) fn note_kill(&mut self, executor: ExecutorId) {
+        if let Some(&job) = self.workers[&executor].held.first() {
+            let is_over = self.is_over(executor, job);
+            let entry = self.jobs.get_mut(&job).expect("it lives");
+            entry.interrupted |= is_over && entry.has_retry(true);
+        }
     }
 
     /// Executors whose first jobs were asked to end.

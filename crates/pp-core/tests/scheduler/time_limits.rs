@@ -194,7 +194,8 @@ fn one_that_is_being_cancelled_does_not_time_out() {
     env.cancel(job);
     env.effects();
     env.advance(ms(100));
-    assert_eq!(env.effects(), []);
+    let is_asked = |effect: &Effect<_>| matches!(effect, Effect::Interrupt { .. });
+    assert!(env.effects().iter().all(is_asked), "again, and no more");
     env.stop(workers[0], ms(150));
     assert_eq!(env.ending(job), Some(Ending::Cancelled));
 }
@@ -272,4 +273,29 @@ fn a_node_sees_to_the_limits_of_what_it_runs() {
     let limit = LIMIT;
     assert_eq!(ends, [Ending::TimedOut { limit }, Ending::Cancelled]);
     assert!(scheduler.is_empty());
+}
+
+/// The one before it has ended, and nobody has read that yet.
+#[test]
+fn on_an_executor_that_is_killed_for_another_job_no_time_runs() {
+    let (mut env, workers) = Env::ready_with(
+        Config {
+            cancel_grace: Duration::ZERO,
+            ..Config::default()
+        },
+        1,
+    );
+    env.measure(F, us(5));
+    let job = env.submit_limited(F, LIMIT);
+    let other = env.submit(F);
+    let (scheduler, now) = (&mut env.scheduler, env.now);
+    scheduler.cancel(other, now);
+    while scheduler.poll().is_some() {}
+    scheduler.recall_answered(workers[0], other, false, now);
+    scheduler.check_invariants().unwrap();
+    let late = now.saturating_add(LIMIT);
+    scheduler.tick(late);
+    scheduler.check_invariants().unwrap();
+    let data = scheduler.job_finished(workers[0], job, us(5), late);
+    assert_eq!(data, Some(1));
 }

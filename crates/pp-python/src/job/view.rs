@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pp_runtime::{JobFailure, Outcome, Place, Report, Stage};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::Job;
 use crate::errors::engine_error;
@@ -84,11 +86,16 @@ impl Job {
         })
     }
 
-    pub(super) fn printed_text(&self, part: impl Fn(&Report) -> &[u8]) -> String {
+    /// With lone surrogates, if there are any; a node may send anything.
+    pub(super) fn printed_text<'py>(
+        &self,
+        py: Python<'py>,
+        part: impl Fn(&Report) -> &[u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
         let report = self.inner.outcome().and_then(Outcome::report);
-        report.map_or_else(String::new, |report| {
-            String::from_utf8_lossy(part(report)).into_owned()
-        })
+        let bytes = PyBytes::new(py, report.map_or(&[], part));
+        let decode = |errors| bytes.call_method1(intern!(py, "decode"), ("utf-8", errors));
+        decode("surrogatepass").or_else(|_| decode("replace"))
     }
 
     /// What one wants to know at a prompt.

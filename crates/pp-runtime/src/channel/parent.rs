@@ -38,6 +38,8 @@ pub(crate) enum Received {
     Want { job: JobId, len: u64 },
     /// It cannot go on.
     Fault(String),
+    /// It wants to be replaced.
+    Leaving,
 }
 
 /// What is said about a job's end beside the result.
@@ -343,6 +345,7 @@ impl Parts<'_> {
                 self.take_result(JobId::from_u64(job), header, body)
             }
             FromExecutor::More { stream, bytes } => self.take_more(stream, bytes),
+            FromExecutor::Leaving => Ok(Some(Received::Leaving)),
             FromExecutor::Want { job, len } => {
                 let job = JobId::from_u64(job);
                 self.index_of(job)?;
@@ -368,7 +371,6 @@ impl Parts<'_> {
             | FromExecutor::Introduce { .. }
             | FromExecutor::Capacity { .. }
             | FromExecutor::Carry { .. }
-            | FromExecutor::Leaving
             | FromExecutor::Charge { .. } => Err(LineError::Unexpected(message.name())),
         }
     }

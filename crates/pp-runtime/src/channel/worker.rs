@@ -85,6 +85,11 @@ impl WorkerChannel {
         self.send(FromExecutor::Ready { credit })
     }
 
+    /// Says that the worker wants to be replaced.
+    pub(crate) fn leaving(&mut self) -> Result<(), LineError> {
+        self.send(FromExecutor::Leaving)
+    }
+
     /// Says why the worker cannot go on.
     pub(crate) fn fault(&mut self, text: &str) -> Result<(), LineError> {
         self.send(FromExecutor::fault(text))

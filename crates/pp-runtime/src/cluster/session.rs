@@ -63,6 +63,7 @@ impl Session {
             } else {
                 settings.max_jobs_per_worker
             },
+            cancel_grace: settings.cancel_grace,
             shared_memory: config.shared_memory,
             cache: config.cache,
             patience: caller.patience,

@@ -1,6 +1,7 @@
 //! What a client wants of the nodes that work for it.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) max_node_losses: NonZeroU32,
     /// A worker that ran this many jobs is replaced.
     pub(crate) max_jobs_per_worker: Option<NonZeroU32>,
+    /// How long a cancelled job may go on after it was asked to end.
+    pub(crate) cancel_grace: Duration,
     /// For the workers' Python side; opaque here.
     pub(crate) python: Vec<u8>,
 }
@@ -39,6 +42,7 @@ mod tests {
             max_worker_deaths: NonZeroU32::MIN,
             max_node_losses: NonZeroU32::MAX,
             max_jobs_per_worker: None,
+            cancel_grace: Duration::from_millis(1500),
             python: b"pickle".to_vec(),
         };
         assert_eq!(Settings::decode(&settings.encode()), Some(settings));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_core::{Ending, JobId, Terms};
+use pp_core::{Ending, JobId, Retries, ShareId, Terms};
 
 use super::job::Job;
 use super::outcome::{JobFailure, Outcome};
@@ -11,6 +11,12 @@ use super::outcome::{JobFailure, Outcome};
 /// What is asked for a job beyond the plain: see [`Terms`].
 #[derive(Debug, Default)]
 pub struct Asked {
+    /// What it is called; none if as its function.
+    pub name: Option<Arc<str>>,
+    /// Jobs of higher priority go first. Default 0.
+    pub priority: i32,
+    /// How often it is tried again.
+    pub retries: Retries,
     /// How long it may run at a time.
     pub time_limit: Option<Duration>,
     /// It begins after these have ended well.
@@ -22,7 +28,7 @@ pub struct Asked {
 impl Asked {
     /// What the scheduler is told; or how the job ends at once, because one that it depends on
     /// has failed.
-    pub(super) fn terms(&self) -> Result<Terms, Ending> {
+    pub(super) fn terms(&self, share: ShareId) -> Result<Terms, Ending> {
         let mut after = Vec::with_capacity(self.after.len() + self.inputs.len());
         for job in self.dependencies() {
             let root = JobId::from_u64(job.number());
@@ -34,8 +40,11 @@ impl Asked {
             }
         }
         Ok(Terms {
+            priority: self.priority,
+            share,
             after,
             time_limit: self.time_limit,
+            retries: self.retries,
         })
     }
 

@@ -27,6 +27,9 @@ pub struct EngineConfig {
     pub max_worker_deaths: NonZeroU32,
     /// A worker that ran this many jobs is replaced; `None`: it may run any number.
     pub max_jobs_per_worker: Option<NonZeroU32>,
+    /// How long a cancelled job may go on after it was asked to end, before its worker is
+    /// killed; zero: it is not asked.
+    pub cancel_grace: Duration,
     /// Bytes of shared memory for big data; `None`: as much as seems right, 0: none.
     pub shared_memory: Option<u64>,
     /// How long a worker may take from its start to being ready.
@@ -54,6 +57,7 @@ impl EngineConfig {
             settings,
             max_worker_deaths: NonZeroU32::MIN.saturating_add(2),
             max_jobs_per_worker: None,
+            cancel_grace: Duration::from_secs(1),
             shared_memory: None,
             // An interpreter on a cold network disk can take long.
             start_patience: Duration::from_secs(60),

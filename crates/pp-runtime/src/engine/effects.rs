@@ -113,14 +113,15 @@ impl Shared {
                 with_channel(state, executor, |channel| channel.forget(function));
             }
             Effect::End {
+                job,
                 data,
                 ending,
                 charges,
-                ..
             } => {
                 let failure = state.failure(&data, &ending);
                 state.report_charges(&data, charges);
-                let ran = State::ran_before(&failure, charges);
+                let ran = state.how_stopped(job);
+                let ran = ran.unwrap_or_else(|| state.ran_before(&failure, charges));
                 state.end(&data, Outcome::Failed(Box::new(failure)), ran);
             }
         }
@@ -238,7 +239,7 @@ fn send_job(state: &mut State, id: ExecutorId, job_id: JobId) {
         return;
     };
     if state.links.nodes.contains_key(&id) {
-        let time_limit = job.if_asked(|asked| asked.time_limit).flatten();
+        let time_limit = state.scheduler.time_limit(job_id);
         return with_node(state, id, |node| {
             node.send_terms(job_id, time_limit)?;
             node.send_job(job_id, job.function().id(), args)
@@ -267,11 +268,14 @@ fn recall(state: &mut State, id: ExecutorId, job: JobId) {
 /// Lets the job that a worker runs end. One that has ended meanwhile hears nothing of it, nor
 /// does the next one.
 fn interrupt(state: &mut State, id: ExecutorId, job: JobId) {
-    if let Some(line) = state.workers.get_mut(&id).and_then(|w| w.line.as_mut())
-        && line.channel.interrupt(job)
-    {
+    let Some(line) = state.workers.get(&id).and_then(|w| w.line.as_ref()) else {
+        return;
+    };
+    if line.channel.interrupt(job) {
         line.process.interrupt();
     }
+    let worker = line.process.pid();
+    state.note_stop(job, worker);
 }
 
 fn retire(state: &mut State, id: ExecutorId) {

@@ -1,12 +1,13 @@
 //! What can be asked of a job while it is on its way, and afterwards.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_core::{ExecutorId, JobId, JobState};
+use pp_core::{ExecutorId, JobId, JobState, ShareId};
 
 use super::job::Job;
-use super::record::HERE;
+use super::record::{HERE, NOWHERE};
 use super::state::State;
 use super::{Engine, EngineError};
 
@@ -63,6 +64,39 @@ impl Engine {
         Ok(is_live)
     }
 
+    /// Ends a job, as cancelled, if it has not begun: it is queued, or a worker of this machine
+    /// has it and has not taken it. False, and nothing happens, if it may have begun; so it is
+    /// with what a node has.
+    ///
+    /// # Errors
+    /// This is a forked child.
+    pub fn withdraw_job(&self, job: &Job) -> Result<bool, EngineError> {
+        self.check_process()?;
+        if job.outcome().is_some() {
+            return Ok(false);
+        }
+        let mut state = self.shared.lock();
+        self.shared.unpack(&mut state);
+        let id = id_of(job);
+        let place = state.scheduler.job(id).map(|job| job.state);
+        let is_near = match place {
+            None => false,
+            Some(JobState::Queued | JobState::Waiting | JobState::Paused) => true,
+            Some(
+                JobState::Sent { executor }
+                | JobState::Recalling { executor }
+                | JobState::Cancelling { executor },
+            ) => state.workers.contains_key(&executor),
+        };
+        if is_near {
+            let now = state.now();
+            state.scheduler.give_back(id, now);
+        }
+        // A worker's claim answers at once.
+        self.shared.settle(&mut state);
+        Ok(job.is_cancelled())
+    }
+
     /// Ends all jobs of a group, wherever they are; how many there were.
     ///
     /// # Errors
@@ -77,6 +111,35 @@ impl Engine {
         let count = state.scheduler.cancel_all(is_meant, now);
         self.shared.settle(&mut state);
         Ok(count)
+    }
+
+    /// Sets what the jobs of a group get, from the next one on: see
+    /// [`Scheduler::set_share`](pp_core::Scheduler::set_share).
+    ///
+    /// # Errors
+    /// This is a forked child, or the engine was destroyed.
+    pub fn set_group_share(
+        &self,
+        group: &super::Group,
+        weight: NonZeroU32,
+        limit: Option<u32>,
+    ) -> Result<(), EngineError> {
+        self.check_process()?;
+        let mut state = self.shared.lock();
+        if state.destroyed {
+            return Err(EngineError::Destroyed);
+        }
+        // Those that came before are not of the share.
+        self.shared.unpack(&mut state);
+        let next = &mut state.shares;
+        let share = group.share_or(|| {
+            *next += 1;
+            ShareId::from_u64(*next)
+        });
+        let now = state.now();
+        state.scheduler.set_share(share, weight, limit, now);
+        self.shared.settle(&mut state);
+        Ok(())
     }
 
     /// Where a job is.
@@ -110,10 +173,12 @@ impl Engine {
     fn past(&self, job: &Job) -> Option<Past> {
         let record = job.record()?;
         let ran = record.ran();
-        let node = if ran.site == HERE {
-            Some("local".into())
-        } else {
-            self.shared.lock().links.sites.name(ran.site).cloned()
+        let node = match ran.site {
+            HERE => Some("local".into()),
+            NOWHERE => None,
+            // In a forked child, somebody may have the lock for ever.
+            _ if self.check_process().is_err() => None,
+            site => self.shared.lock().links.sites.name(site).cloned(),
         };
         let worker = (ran.worker > 0).then_some(ran.worker);
         Some(Past {
@@ -134,7 +199,7 @@ impl State {
     /// Who runs a live job, if it has begun as far as is known.
     fn runner_of(&self, job: JobId) -> Option<Place> {
         let executor = match self.scheduler.job(job)?.state {
-            JobState::Queued | JobState::Waiting => return None,
+            JobState::Queued | JobState::Waiting | JobState::Paused => return None,
             JobState::Sent { executor }
             | JobState::Recalling { executor }
             | JobState::Cancelling { executor } => executor,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pp_core::ShareId;
+
 use crate::sync::{Condvar, Mutex};
 
 /// Counts the jobs of a group that have not ended.
@@ -18,6 +20,8 @@ pub struct Group {
     /// How many threads sleep in `wait`.
     waiting: AtomicUsize,
     aborted: AtomicBool,
+    /// The share of its jobs in the scheduler.
+    share: AtomicU64,
     /// The group of all jobs, which each other group reports to.
     all: Option<Arc<Group>>,
     lock: Mutex<()>,
@@ -38,6 +42,19 @@ impl Group {
             all: Some(Arc::clone(all)),
             ..Self::default()
         }
+    }
+
+    /// The share of its jobs.
+    pub(super) fn share(&self) -> ShareId {
+        ShareId::from_u64(self.share.load(Ordering::Relaxed))
+    }
+
+    /// Gives its jobs, from the next one on, a share of their own unless they have one.
+    pub(super) fn share_or(&self, new: impl FnOnce() -> ShareId) -> ShareId {
+        if self.share() == ShareId::default() {
+            self.share.store(new().as_u64(), Ordering::Relaxed);
+        }
+        self.share()
     }
 
     /// How many jobs have not ended.

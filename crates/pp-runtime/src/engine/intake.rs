@@ -83,6 +83,15 @@ fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<
             with_channel(state, id, |channel| channel.answer_want(job, len));
             Ok(())
         }
+        Received::Leaving => {
+            tracing::debug!(
+                worker = id.as_u64(),
+                "worker takes too much memory and is replaced"
+            );
+            let now = state.now();
+            state.scheduler.worker_leaving(id, now);
+            Ok(())
+        }
         Received::Fault(text) => {
             state.start_failure.clone_from(&text);
             Err(LineError::Fault(text))

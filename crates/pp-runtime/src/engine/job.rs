@@ -1,14 +1,14 @@
 //! A job as its submitter sees it: pending, then ended, once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::blob::Blob;
 use crate::segments::Parcel;
 use crate::sync::{Condvar, Mutex};
 
-use pp_core::{Ending, Terms};
+use pp_core::{Ending, ShareId, Terms};
 
 use super::asked::Asked;
 use super::functions::Function;
@@ -62,7 +62,15 @@ enum Content {
     /// Where and when the job ran.
     Ended(Record),
     /// The same of a job that failed, and may be looked into with its arguments.
-    Failed(Box<(Record, Option<Blob>)>),
+    Failed(Box<Failed>),
+}
+
+#[derive(Debug)]
+struct Failed {
+    record: Record,
+    /// None if it was never run, or there is too much of them.
+    args: Option<Blob>,
+    name: Option<Arc<str>>,
 }
 
 /// Those who sleep until a job has ended, and those who are told of it.
@@ -70,8 +78,8 @@ enum Content {
 pub(super) struct Waiters {
     ended: Mutex<bool>,
     changed: Condvar,
-    /// Where its end is noted, and by which number.
-    told: Mutex<Vec<(Arc<Notices>, u64)>>,
+    /// Where its end is noted, and by which number. Who does not wait any more has dropped it.
+    told: Mutex<Vec<(Weak<Notices>, u64)>>,
 }
 
 impl Waiters {
@@ -91,8 +99,20 @@ impl Waiters {
         *self.ended.lock() = true;
         self.changed.notify_all();
         for (notices, number) in std::mem::take(&mut *self.told.lock()) {
-            notices.note(number);
+            if let Some(notices) = notices.upgrade() {
+                notices.note(number);
+            }
         }
+    }
+
+    /// Lets the end be noted. Those that are gone make room first, each time that there is
+    /// none left: who asks again and again leaves no more than that behind.
+    fn tell(&self, notices: &Arc<Notices>, number: u64) {
+        let mut told = self.told.lock();
+        if told.len() == told.capacity() {
+            told.retain(|(notices, _)| notices.strong_count() > 0);
+        }
+        told.push((Arc::downgrade(notices), number));
     }
 }
 
@@ -190,7 +210,7 @@ impl Job {
         }
         // Under the lock, which the end takes before it collects who is to be told.
         let waiters = pending.waiters.get_or_insert_default();
-        waiters.told.lock().push((Arc::clone(notices), number));
+        waiters.tell(notices, number);
         true
     }
 
@@ -221,14 +241,14 @@ impl Job {
             Content::Asked(both) if both.1.inputs.is_empty() => Some(both.0.clone()),
             Content::Asked(both) => compose(&both.0, &both.1.inputs),
             Content::Ended(_) => Some(Blob::default()),
-            Content::Failed(both) => both.1.clone(),
+            Content::Failed(failed) => failed.args.clone(),
         }
     }
 
     /// The arguments of a job that has failed, unless it was never run.
     pub fn args_of_failed(&self) -> Option<Blob> {
         match &self.pending.lock().content {
-            Content::Failed(both) => both.1.clone(),
+            Content::Failed(failed) => failed.args.clone(),
             _ => None,
         }
     }
@@ -245,16 +265,33 @@ impl Job {
     /// What the scheduler is to be told beyond what it is told of a plain job, if there is
     /// anything; or how the job ends at once, because one that it depends on has failed.
     pub(super) fn terms(&self) -> Option<Result<Terms, Ending>> {
-        if self.origin != Origin::HereOnTerms {
-            return None;
+        let share = self.group.share();
+        if self.origin == Origin::HereOnTerms {
+            return self.if_asked(|asked| asked.terms(share));
         }
-        self.if_asked(Asked::terms)
+        (share != ShareId::default()).then(|| {
+            Ok(Terms {
+                share,
+                ..Terms::default()
+            })
+        })
     }
 
     /// The job whose failure is why this one cannot run, if it depends on others: the first
     /// that failed.
     pub(super) fn root_of_failure(&self) -> Option<Arc<Job>> {
         self.if_asked(Asked::root_of_failure).flatten()
+    }
+
+    /// What a job that has not ended well, or not at all, is called: the name that it was given,
+    /// or its function's.
+    pub fn name(&self) -> Arc<str> {
+        let given = match &self.pending.lock().content {
+            Content::Asked(both) => both.1.name.clone(),
+            Content::Failed(failed) => failed.name.clone(),
+            _ => None,
+        };
+        given.unwrap_or_else(|| self.function.name().into())
     }
 
     /// How many bytes the arguments are; 0 once the job has ended.
@@ -276,7 +313,7 @@ impl Job {
         match &self.pending.lock().content {
             Content::Args(_) | Content::Asked(_) => None,
             Content::Ended(record) => Some(*record),
-            Content::Failed(both) => Some(both.0),
+            Content::Failed(failed) => Some(failed.record),
         }
     }
 
@@ -304,13 +341,20 @@ impl Job {
         let before = std::mem::replace(&mut pending.content, Content::Ended(record));
         let spent = match before {
             Content::Args(args) if keeps_args => {
-                pending.content = Content::Failed(Box::new((record, Some(args))));
+                pending.content = Content::Failed(Box::new(Failed {
+                    record,
+                    args: Some(args),
+                    name: None,
+                }));
                 None
             }
             Content::Asked(both) if keeps_args => {
                 // The results that are among them may not all be there.
-                let args = compose(&both.0, &both.1.inputs);
-                pending.content = Content::Failed(Box::new((record, args)));
+                pending.content = Content::Failed(Box::new(Failed {
+                    record,
+                    args: compose(&both.0, &both.1.inputs),
+                    name: both.1.name.clone(),
+                }));
                 Some(Content::Asked(both))
             }
             other => Some(other),

@@ -312,6 +312,7 @@ impl Engine {
                 max_worker_deaths: config.max_worker_deaths,
                 max_node_losses: config.max_node_losses,
                 max_jobs_per_worker: config.max_jobs_per_worker,
+                cancel_grace: config.cancel_grace,
                 python: config.settings.to_vec(),
             }
         };

@@ -21,6 +21,9 @@ pub enum Outcome {
     Value(Report),
     /// Its function raised; the body describes the exception.
     Raised(Box<Report>),
+    /// The same, and it may be tried again, if whoever has submitted it wants that. Only a
+    /// parent gets to see it.
+    Retriable(Box<Report>),
     /// Its function returned what cannot be serialized; the body describes why.
     Unserializable(Box<Report>),
     /// It could not be run to its end.
@@ -32,9 +35,8 @@ impl Outcome {
     pub(super) fn reported(status: Status, report: Report) -> Self {
         match status {
             Status::Value => Self::Value(report),
-            Status::Raised | Status::Unloadable | Status::Retriable => {
-                Self::Raised(Box::new(report))
-            }
+            Status::Raised | Status::Unloadable => Self::Raised(Box::new(report)),
+            Status::Retriable => Self::Retriable(Box::new(report)),
             Status::Unserializable => Self::Unserializable(Box::new(report)),
             Status::Stopped => Self::Failed(Box::new(JobFailure::Cancelled)),
             Status::Failed => Self::Failed(Box::new(super::reported::decode(report.body()))),
@@ -46,6 +48,7 @@ impl Outcome {
         match self {
             Self::Value(_) => Status::Value,
             Self::Raised(_) => Status::Raised,
+            Self::Retriable(_) => Status::Retriable,
             Self::Unserializable(_) => Status::Unserializable,
             Self::Failed(_) => Status::Failed,
         }
@@ -55,7 +58,9 @@ impl Outcome {
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Value(report) => Some(report),
-            Self::Raised(report) | Self::Unserializable(report) => Some(report),
+            Self::Raised(report) | Self::Retriable(report) | Self::Unserializable(report) => {
+                Some(report)
+            }
             Self::Failed(_) => None,
         }
     }

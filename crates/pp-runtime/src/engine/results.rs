@@ -1,13 +1,22 @@
 //! What a result of a job means, wherever it comes from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use pp_core::{ExecutorId, JobId};
+use pp_core::{ExecutorId, JobId, Raised, Time};
 
-use super::job::Job;
+use super::job::{Job, Origin};
 use super::outcome::{JobFailure, Outcome};
-use super::record::Ran;
+use super::record::{HERE, Ran};
 use super::state::State;
+
+/// How a job ran that was ended from outside, and may be run again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    ran: Ran,
+    /// Since when it runs, if that is still to be counted.
+    since: Option<Time>,
+}
 
 impl State {
     /// An executor has reported how a job has come to its end, and how it ran; whether it was
@@ -21,20 +30,66 @@ impl State {
     ) -> bool {
         let now = self.now();
         let run_time = ran.run_time;
-        let data = match &outcome {
-            Outcome::Value(_) => self.scheduler.job_finished(executor, job, run_time, now),
+        let ran = Ran {
+            attempts: ran.attempts.max(1) + self.scheduler.failed_attempts(job),
+            ..ran
+        };
+        let (data, outcome) = match outcome {
+            Outcome::Value(_) => {
+                let data = self.scheduler.job_finished(executor, job, run_time, now);
+                (data, outcome)
+            }
             Outcome::Failed(failure) if failure.is_stop() => {
+                // How it ends, the scheduler says next.
+                self.stopped.insert(job, Stop { ran, since: None });
                 self.scheduler.job_stopped(executor, job, run_time, now);
                 return false;
             }
-            _ => self.scheduler.job_failed(executor, job, run_time, now),
+            Outcome::Retriable(report) if self.decides_on_retries(job) => {
+                match self.scheduler.job_raised(executor, job, run_time, now) {
+                    Raised::Ended(data) => (Some(data), Outcome::Raised(report)),
+                    Raised::Again | Raised::Unknown => return false,
+                }
+            }
+            outcome => {
+                let data = self.scheduler.job_failed(executor, job, run_time, now);
+                (data, outcome)
+            }
         };
         let Some(data) = data else {
             return false;
         };
+        self.how_stopped(job);
         self.totals.add(run_time);
         self.end(&data, outcome, ran);
         true
+    }
+
+    /// A job that this worker runs was asked to end. If it does not, nobody else will tell how
+    /// it ran.
+    pub(super) fn note_stop(&mut self, job: JobId, worker: u32) {
+        let ran = Ran {
+            run_time: Duration::ZERO,
+            worker,
+            site: HERE,
+            attempts: 1 + self.scheduler.failed_attempts(job),
+        };
+        let since = self.scheduler.runs_since(job);
+        self.stopped.entry(job).or_insert(Stop { ran, since });
+    }
+
+    /// How a job ran last that was ended from outside, now that it has ended.
+    pub(super) fn how_stopped(&mut self, job: JobId) -> Option<Ran> {
+        let Stop { ran, since } = self.stopped.remove(&job)?;
+        let now = self.now();
+        let run_time = since.map_or(ran.run_time, |since| now.saturating_duration_since(since));
+        Some(Ran { run_time, ..ran })
+    }
+
+    /// Whether it is for this server to say whether a job is tried again, and not for a parent.
+    fn decides_on_retries(&self, job: JobId) -> bool {
+        let data = self.scheduler.data(job);
+        data.is_some_and(|data| data.origin() != Origin::Uplink)
     }
 
     /// Queues a job of this process. Its effects are still to be applied.

@@ -1,11 +1,12 @@
 //! What the engine's lock guards, and how scheduler, workers and jobs meet there.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pp_core::{Charges, ExecutorId, JobId, Scheduler, Time};
+use pp_core::{Charges, ExecutorId, JobId, Scheduler, ShareId, Time};
 
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
@@ -13,6 +14,7 @@ use super::job::{Job, Origin, Waiters};
 use super::links::Links;
 use super::outcome::{JobFailure, Outcome};
 use super::record::{HERE, NOWHERE, Ran, Record};
+use super::results::Stop;
 use super::worker::Worker;
 use crate::channel::Received;
 use crate::net::Link;
@@ -39,6 +41,10 @@ impl Totals {
         self.run_time += other.run_time;
     }
 }
+
+/// What jobs get together whose groups have no share of their own, in the units in which
+/// others are weighed: thousandths.
+const WEIGHT_OF_ALL: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
 /// Where one big thing is sent, the next one is not far: so long, it is expected.
 const BULK_LASTS: Duration = Duration::from_millis(50);
@@ -86,6 +92,10 @@ pub(super) struct State {
     pub(super) io: IoThread,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
+    /// How jobs ran last that were ended from outside, and may be run again.
+    pub(super) stopped: BTreeMap<JobId, Stop>,
+    /// How many shares there are beside that of all jobs which have none.
+    pub(super) shares: u64,
     /// Until then, big things are taken to be on their way.
     pub(super) bulk_until: Option<Instant>,
     /// Who is to be woken when the lock is let go.
@@ -112,11 +122,14 @@ impl State {
             max_worker_deaths: config.max_worker_deaths,
             max_node_losses: config.max_node_losses,
             jobs_per_executor: config.max_jobs_per_worker,
+            cancel_grace: config.cancel_grace,
             ..pp_core::Config::default()
         };
+        let mut scheduler = Scheduler::new(core);
+        scheduler.set_share(ShareId::default(), WEIGHT_OF_ALL, None, Time::ZERO);
         Self {
             config,
-            scheduler: Scheduler::new(core),
+            scheduler,
             workers: BTreeMap::new(),
             links: Links::default(),
             functions: Functions::default(),
@@ -134,6 +147,8 @@ impl State {
             io_sleeps_until: None,
             io: IoThread::Awake,
             attending: 0,
+            stopped: BTreeMap::new(),
+            shares: 0,
             bulk_until: None,
             woken: Vec::new(),
             arrivals: Vec::new(),
@@ -206,14 +221,15 @@ impl State {
     }
 
     /// How a job ran that has failed, as far as is known.
-    pub(super) fn ran_before(failure: &JobFailure, charges: Charges) -> Ran {
-        let worker = match failure {
-            JobFailure::WorkerDied { last, .. } => last.pid,
-            _ => 0,
+    pub(super) fn ran_before(&mut self, failure: &JobFailure, charges: Charges) -> Ran {
+        let (worker, site) = match failure {
+            JobFailure::WorkerDied { last, .. } if last.pid > 0 => (last.pid, HERE),
+            JobFailure::NodeLost { node, .. } => (0, self.links.sites.number(node)),
+            _ => (0, NOWHERE),
         };
         Ran {
             worker,
-            site: if worker > 0 { HERE } else { NOWHERE },
+            site,
             attempts: charges.deaths + charges.losses,
             ..Ran::NOT
         }

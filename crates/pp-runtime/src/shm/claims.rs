@@ -4,7 +4,8 @@
 //! in slot `ticket % CLAIM_SLOTS`. The client sets the word to *queued* before it
 //! sends the job. Then exactly one of two swaps succeeds: the worker's to
 //! *taken*, as it starts the job, or the client's to *recalled*. A job that was taken and is
-//! to end is set to *interrupted*, which the worker looks at when it is told that there is one.
+//! to end is set to *interrupted*, which the worker looks at when it is told that there is one, and
+//! sets to *told* then: it need not be told again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ const QUEUED: u64 = 1;
 const TAKEN: u64 = 2;
 const RECALLED: u64 = 3;
 const INTERRUPTED: u64 = 4;
+const TOLD: u64 = 5;
 
 /// The claim words of one segment.
 #[derive(Debug)]
@@ -44,21 +46,30 @@ impl Claims {
         self.swap(ticket, QUEUED, RECALLED)
     }
 
-    /// The client wants a job to end that the worker has started; false if it has not, or was
-    /// told already.
+    /// The client wants a job to end that the worker has started; false if it has not, or has
+    /// heard of it.
     pub(crate) fn interrupt(&self, ticket: u64) -> bool {
-        self.swap(ticket, TAKEN, INTERRUPTED)
+        self.swap(ticket, TAKEN, INTERRUPTED) || self.is(ticket, INTERRUPTED)
+    }
+
+    /// The worker tells the job that it is to end; false if it is not, or was told.
+    pub(crate) fn tell(&self, ticket: u64) -> bool {
+        self.swap(ticket, INTERRUPTED, TOLD)
     }
 
     /// Whether the worker has started the job.
     pub(crate) fn is_taken(&self, ticket: u64) -> bool {
         let word = self.word(ticket).load(Ordering::Acquire);
-        word == stamp(ticket, TAKEN) || word == stamp(ticket, INTERRUPTED)
+        [TAKEN, INTERRUPTED, TOLD].contains(&(word ^ stamp(ticket, 0)))
     }
 
-    /// Whether a job that was started is to end.
-    pub(crate) fn is_interrupted(&self, ticket: u64) -> bool {
-        self.word(ticket).load(Ordering::Acquire) == stamp(ticket, INTERRUPTED)
+    /// Whether a job was told that it is to end.
+    pub(crate) fn was_told(&self, ticket: u64) -> bool {
+        self.is(ticket, TOLD)
+    }
+
+    fn is(&self, ticket: u64, state: u64) -> bool {
+        self.word(ticket).load(Ordering::Acquire) == stamp(ticket, state)
     }
 
     fn swap(&self, ticket: u64, from: u64, to: u64) -> bool {

@@ -17,8 +17,6 @@ struct Inner {
     claims: Claims,
     /// The ticket of the job that runs.
     ticket: AtomicU64,
-    /// The ticket of the last job that was told to end.
-    told: AtomicU64,
 }
 
 impl Current {
@@ -26,7 +24,6 @@ impl Current {
         Self(Arc::new(Inner {
             claims: Claims::new(segment),
             ticket: AtomicU64::new(NONE),
-            told: AtomicU64::new(NONE),
         }))
     }
 
@@ -34,7 +31,8 @@ impl Current {
         self.0.ticket.store(ticket, Ordering::Relaxed);
     }
 
-    pub(crate) fn ends(&self) {
+    /// The job has run: from now on, nobody is told to end.
+    pub fn ends(&self) {
         self.0.ticket.store(NONE, Ordering::Relaxed);
     }
 
@@ -42,15 +40,13 @@ impl Current {
     /// thread that runs it: then the answer is about this job and no other.
     pub fn is_to_end(&self) -> bool {
         let ticket = self.0.ticket.load(Ordering::Relaxed);
-        ticket != NONE
-            && self.0.claims.is_interrupted(ticket)
-            && self.0.told.swap(ticket, Ordering::Relaxed) != ticket
+        ticket != NONE && self.0.claims.tell(ticket)
     }
 
     /// Whether the job that runs was told to end.
     pub fn was_told(&self) -> bool {
         let ticket = self.0.ticket.load(Ordering::Relaxed);
-        ticket != NONE && self.0.told.load(Ordering::Relaxed) == ticket
+        ticket != NONE && self.0.claims.was_told(ticket)
     }
 }
 
@@ -70,11 +66,12 @@ mod tests {
             assert!(client.take(ticket));
             current.begins(ticket);
             assert!(!current.is_to_end());
-            assert!(client.interrupt(ticket) && !client.interrupt(ticket));
+            assert!(client.interrupt(ticket) && client.interrupt(ticket));
             assert!(client.is_taken(ticket));
             assert!(!current.was_told());
             assert!(current.is_to_end() && !current.is_to_end());
-            assert!(current.was_told());
+            assert!(current.was_told() && client.is_taken(ticket));
+            assert!(!client.interrupt(ticket), "it was told");
             current.ends();
             assert!(!current.is_to_end() && !current.was_told());
         }

@@ -67,6 +67,17 @@ impl Session {
         Ok(self.channel.ready(CREDIT)?)
     }
 
+    /// Says that this worker wants to be replaced, if its process takes more than so many bytes
+    /// of memory.
+    pub fn leave_beyond(&mut self, memory: u64) -> Result<(), SessionError> {
+        // Where it cannot be told, there is no limit.
+        let taken = memory_stats::memory_stats().map_or(0, |stats| stats.physical_mem as u64);
+        if taken > memory {
+            self.channel.leaving()?;
+        }
+        Ok(())
+    }
+
     /// Says why this worker cannot be set up.
     pub fn fault(&mut self, text: &str) -> Result<(), SessionError> {
         Ok(self.channel.fault(text)?)

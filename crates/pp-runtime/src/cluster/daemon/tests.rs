@@ -38,6 +38,7 @@ fn settings() -> Vec<u8> {
         max_worker_deaths: one,
         max_node_losses: one,
         max_jobs_per_worker: None,
+        cancel_grace: Duration::from_secs(1),
         python: Vec::new(),
     }
     .encode()

@@ -1,0 +1,46 @@
+//! What must hold of all shares.
+
+use std::collections::BTreeMap;
+
+use super::{DEFAULT, Share, ShareTable};
+
+impl ShareTable {
+    /// Whether no trace of any job is left.
+    pub(crate) fn is_bare(&self) -> bool {
+        let is_bare = |share: &Share| share.queue.is_bare() && share.held == 0;
+        let is_set = |slot, share: &Share| slot == DEFAULT || share.is_set();
+        let mut shares = self.iter();
+        shares.all(|(slot, share)| is_bare(share) && is_set(slot, share)) && self.in_debt.is_empty()
+    }
+
+    /// The first contradiction in it, if there is one. `held`: how many jobs of each share
+    /// executors hold, and what they were charged with.
+    pub(crate) fn fault(&self, held: &BTreeMap<u32, (usize, u64)>) -> Option<String> {
+        let mut queued = 0;
+        for (slot, share) in self.iter() {
+            let is_ready = share.may_send() && !self.is_alone();
+            let is_indexed = self.ready.contains(&(share.tag, slot));
+            let is_used = share.classes > 0 || share.is_set() || slot == DEFAULT;
+            let is_in_debt = self.in_debt.contains(&(share.tag, slot));
+            let is_sound = (share.held, share.charged)
+                == held.get(&slot).copied().unwrap_or((0, 0))
+                && (is_ready == share.is_ready || self.is_alone())
+                && is_indexed == (is_ready && slot != DEFAULT)
+                && is_in_debt != is_used
+                && self.slot(share.id) == Some(slot);
+            if !is_sound {
+                return Some(format!("{share:?}, {held:?}"));
+            }
+            if let Some(fault) = share.queue.fault() {
+                return Some(fault);
+            }
+            queued += share.queue.len();
+        }
+        let ready = self.iter().filter(|(_, share)| share.is_ready).count();
+        let indexed = self.ready.len() + usize::from(self.get(DEFAULT)?.is_ready);
+        let is_sound = (queued, ready) == (self.queued, indexed)
+            && self.places.len() == self.slots.len()
+            && held.keys().all(|&slot| self.get(slot).is_some());
+        (!is_sound).then(|| format!("{queued} are queued, {ready} shares ready: {self:?}"))
+    }
+}
