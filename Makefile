@@ -62,7 +62,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick fuzz-quick soak scale format clean distclean
+.PHONY: help demo test lint rust-lint py-lint rust-test types docs-check py-test build wheel bench bench-quick fuzz-quick soak scale quality format clean distclean
 
 help:
 	@echo "make demo         build, and run the demo: real work on all cores beside the plain loop"
@@ -79,6 +79,7 @@ help:
 	@echo "make fuzz-quick   each fuzz target for a minute; FUZZ_SECONDS and FUZZ_TARGETS change that"
 	@echo "make soak         clusters under virtual time, with all kinds of faults, from many seeds"
 	@echo "make scale        10,000 nodes and 10 million jobs under virtual time, into docs/scheduling"
+	@echo "make quality      decisions beside those of others, under virtual time, into docs/scheduling"
 	@echo "make format       rustfmt and ruff, in place"
 	@echo "make clean        removes what was built; distclean also the environments"
 	@echo ""
@@ -148,6 +149,10 @@ soak: $(VENV)/.made
 scale: $(BENCH_VENV)/.installed
 	$(CARGO) run --locked --release --package pp-sim --example scale -- docs/scheduling/scale.csv
 	"$(BENCH_PYTHON)" -m benches.scale docs/scheduling/scale.csv docs/scheduling/scale.svg
+
+quality: $(BENCH_VENV)/.installed
+	$(CARGO) run --locked --release --package pp-sim --example quality -- docs/scheduling/quality.csv
+	"$(BENCH_PYTHON)" -m benches.quality docs/scheduling/quality.csv docs/scheduling/quality.svg
 
 format: $(VENV)/.dev-installed
 	$(CARGO) fmt --all

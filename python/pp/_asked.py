@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -53,6 +54,7 @@ def asked(given: Mapping[str, Any]) -> Asked:
     if not checked and name is None:
         return Asked(kwargs, name, None, None)
     terms = _core.Terms(
+        name=name,
         priority=checked.get("priority", 0),
         time_limit=checked.get("timeout"),
         retries=retries,
@@ -60,7 +62,6 @@ def asked(given: Mapping[str, Any]) -> Asked:
         max_pause=_MOST_BACKOFF,
         retries_timeouts=retry_on is not None and issubclass(JobTimeout, retry_on),
         after=list(checked.get("after", ())),
-        name=name,
     )
     return Asked(kwargs, name, retry_on, terms)
 
@@ -101,9 +102,9 @@ def _timeout(timeout: object) -> float | None:
         raise TypeError(
             f"timeout must be a number of seconds or None, not {type(timeout).__name__!r}"
         )
-    if not timeout > 0 or math.isnan(timeout):
+    if not timeout > 0:
         raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
-    return float(timeout)
+    return _seconds(timeout)
 
 
 def _priority(priority: object) -> int:
@@ -123,6 +124,8 @@ def _retries(retries: object) -> int:
 
 
 def _retry_on(retry_on: object) -> tuple[type[BaseException], ...]:
+    if retry_on is None:
+        return (Exception,)
     types = retry_on if isinstance(retry_on, tuple) else (retry_on,)
     for kind in types:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
@@ -137,22 +140,16 @@ def _backoff(backoff: object) -> float:
         raise TypeError(f"backoff must be a number of seconds, not {type(backoff).__name__!r}")
     if not 0 <= backoff < math.inf:
         raise ValueError(f"backoff must be at least 0 seconds, not {backoff}")
-    return float(backoff)
+    return _seconds(backoff)
 
 
-def check_names(names: Iterable[str]) -> None:
-    """Whether these are keywords that `Server.submit` takes besides what it is to call.
+def _seconds(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        # An int that is too large for a float: so long that it makes no difference.
+        return sys.float_info.max
 
-    Raises:
-        TypeError: one of them is none.
-    """
-    for name in names:
-        if name not in _CHECKS and name not in _OTHERS:
-            raise TypeError(f"Server.submit has no keyword {name!r}")
-
-
-# What `Server.submit` takes as well.
-_OTHERS = ("depfuncs", "modules", "callback", "callbackargs", "group", "globals")
 
 _CHECKS: dict[str, Callable[[object], Any]] = {
     "kwargs": _kwargs,

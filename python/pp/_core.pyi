@@ -125,7 +125,7 @@ class Submitter:
         priority: int = 0,
         timeout: float | None = None,
         retries: int = 0,
-        retry_on: type[BaseException] | tuple[type[BaseException], ...] = ...,
+        retry_on: type[BaseException] | tuple[type[BaseException], ...] | None = None,
         backoff: float = 0.1,
     ) -> Job[_T]: ...
 

@@ -13,12 +13,32 @@ if TYPE_CHECKING:
     from pp._core import Job
     from pp._server import Server
 
-from pp._asked import check_names
-
 __all__ = ["JobFunction", "job"]
+
+# Keywords of `Server.submit` that are the same for all calls of a function.
+_OPTIONS = frozenset(
+    {
+        "after",
+        "backoff",
+        "callback",
+        "callbackargs",
+        "depfuncs",
+        "globals",
+        "group",
+        "modules",
+        "name",
+        "priority",
+        "retries",
+        "retry_on",
+        "timeout",
+    }
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Those of them that mean something in the client only.
+_CLIENTS = frozenset({"after", "callback", "callbackargs", "globals"})
 
 
 class JobFunction(Generic[P, T]):
@@ -66,6 +86,7 @@ class JobFunction(Generic[P, T]):
         """The same function with other keywords for `Server.submit`; those that are not given
         stay as they are.
         """
+        _check(options)
         return JobFunction(self._func, self._server, {**self.options, **options})
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -76,8 +97,10 @@ class JobFunction(Generic[P, T]):
         return JobFunction(bound, self._server, self.options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A worker knows nothing of servers: there, it is called.
-        return JobFunction, (self._func, None, self.options)
+        # A worker knows nothing of servers: there, it is called. A function that calls itself
+        # refers to this: what is for its client alone must not hinder it.
+        options = {name: self.options[name] for name in self.options.keys() - _CLIENTS}
+        return JobFunction, (self._func, None, options)
 
     def __repr__(self) -> str:
         return f"<pp job {getattr(self._func, '__qualname__', self._func)}>"
@@ -128,10 +151,15 @@ def _decorated(
 ) -> JobFunction[P, T]:
     if not callable(func):
         raise TypeError(f"only what can be called can be a job, not {type(func).__name__!r}")
-    if unknown := {"func", "args", "kwargs"} & options.keys():
-        raise TypeError(f"{', '.join(sorted(unknown))} cannot be given to a decorator")
-    check_names(options)
+    _check(options)
     return JobFunction(func, server, options)
+
+
+def _check(options: dict[str, Any]) -> None:
+    if given := {"func", "args", "kwargs"} & options.keys():
+        raise TypeError(f"{', '.join(sorted(given))} cannot be given to a decorator")
+    if unknown := options.keys() - _OPTIONS:
+        raise TypeError(f"unknown option {', '.join(sorted(unknown))}: see Server.submit")
 
 
 _lock = threading.Lock()

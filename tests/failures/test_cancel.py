@@ -182,7 +182,8 @@ def test_the_worker_of_a_job_that_goes_on_is_replaced(
     assert not is_alive(worker)
     assert server.submit(jobs.own_pid).result() != worker
     assert len(ledger.after("holds ")) == 1
-    assert ledger.count("handled") == (what == "has_its_own_handler")
+    # It is asked more than once.
+    assert (ledger.count("handled") > 0) == (what == "has_its_own_handler")
     assert ledger.count("clears up") == (what == "clears_up_for_ever")
     await_workers(token, 1)
 

@@ -77,13 +77,13 @@ impl Pool {
     }
 
     /// Submits jobs, each after those that `of` says, by their numbers among these.
-    fn submit_after(&mut self, jobs: u64, of: impl Fn(u64) -> Vec<u64>) {
+    fn submit_after(&mut self, jobs: u64, terms: &Terms, of: impl Fn(u64) -> Vec<u64>) {
         let first = self.submitted;
         for number in 0..jobs {
             let after = of(number).into_iter();
             let terms = Terms {
                 after: after.map(|other| JobId::from_u64(first + other)).collect(),
-                ..Terms::default()
+                ..terms.clone()
             };
             self.now += 100;
             let now = self.now();
@@ -289,10 +289,10 @@ fn memory_of_sent_jobs(bencher: Bencher, executors: u32) {
         });
 }
 
-/// Jobs that begin after others of them: in a chain; all after the first; the last after all;
-/// each after its neighbours in a grid.
+/// Jobs that begin after others of them: in a chain; all after the first, plain or in
+/// a share and of a priority; the last after all; each after its neighbours in a grid.
 #[divan::bench(
-    args = ["chain", "fan out", "fan in", "grid"],
+    args = ["chain", "fan out", "fan out in a share", "fan in", "grid"],
     sample_count = 5,
     sample_size = 1
 )]
@@ -303,7 +303,7 @@ fn jobs_after_others(bencher: Bencher, shape: &str) {
         let previous = number.checked_sub(1);
         match shape {
             "chain" => previous.into_iter().collect(),
-            "fan out" => previous.map(|_| 0).into_iter().collect(),
+            "fan out" | "fan out in a share" => previous.map(|_| 0).into_iter().collect(),
             "fan in" if number == JOBS - 1 => (0..number).collect(),
             "grid" => {
                 let left = previous.filter(|_| !number.is_multiple_of(SIDE));
@@ -312,11 +312,19 @@ fn jobs_after_others(bencher: Bencher, shape: &str) {
             _ => Vec::new(),
         }
     };
+    let terms = match shape {
+        "fan out in a share" => Terms {
+            share: ShareId::from_u64(1),
+            priority: -1,
+            ..Terms::default()
+        },
+        _ => Terms::default(),
+    };
     bencher
         .counter(ItemsCount::new(JOBS))
         .with_inputs(|| Pool::new(2, SHORT))
         .bench_local_values(|mut pool| {
-            pool.submit_after(JOBS, of);
+            pool.submit_after(JOBS, &terms, of);
             pool.drain();
             assert!(pool.scheduler.is_empty());
             pool

@@ -91,8 +91,9 @@ pub struct WindowConfig {
     /// one as long as the system lets others run, 3 to 4 ms on Linux; an executor must
     /// not run dry meanwhile. What waits too long where it is, is recalled.
     pub horizon: Duration,
-    /// An executor that holds one job only gets a second one ahead if the first is
-    /// expected to take no longer than this. Default 20 ms: for longer jobs the
+    /// An executor gets the first job ahead for each that it runs only if that is
+    /// expected to begin within this. A worker begins it after the one that it runs, a node
+    /// of eight slots after an eighth of that. Default 20 ms: for longer jobs the
     /// wake-up is less than half a percent, and a job that waits behind them could
     /// run elsewhere.
     pub single_ahead: Duration,

@@ -25,6 +25,16 @@ pub enum Raised<J> {
     Unknown,
 }
 
+/// A job that has left its executor.
+struct Left {
+    /// Where the executor is.
+    slot: u32,
+    /// What was known of the job there.
+    held: Held,
+    /// The place of its function.
+    function: u32,
+}
+
 impl<J> Scheduler<J> {
     /// A job has ended well; `run_time` is how long it ran.
     ///
@@ -37,7 +47,7 @@ impl<J> Scheduler<J> {
         run_time: Duration,
         now: Time,
     ) -> Option<J> {
-        let slot = self.ran(executor, job, run_time, now)?.0;
+        let slot = self.ran(executor, job, run_time, now)?.slot;
         let data = self.take_out(job)?;
         self.fulfil(job);
         self.settle(slot);
@@ -53,7 +63,7 @@ impl<J> Scheduler<J> {
         run_time: Duration,
         now: Time,
     ) -> Raised<J> {
-        let Some((slot, held)) = self.ran(executor, job, run_time, now) else {
+        let Some(Left { slot, held, .. }) = self.ran(executor, job, run_time, now) else {
             return Raised::Unknown;
         };
         let raised = if self.try_again(held) {
@@ -76,7 +86,7 @@ impl<J> Scheduler<J> {
         run_time: Duration,
         now: Time,
     ) -> Option<J> {
-        let slot = self.ran(executor, job, run_time, now)?.0;
+        let slot = self.ran(executor, job, run_time, now)?.slot;
         let data = self.fail(job);
         self.settle(slot);
         self.pump();
@@ -95,7 +105,7 @@ impl<J> Scheduler<J> {
     /// [`Effect::End`], unless it is to be run again. One without a limit that nobody
     /// asked to end is cancelled by that.
     pub fn job_stopped(&mut self, executor: ExecutorId, job: JobId, run_time: Duration, now: Time) {
-        let Some((slot, held)) = self.leave(executor, job, run_time, now) else {
+        let Some(Left { slot, held, .. }) = self.leave(executor, job, run_time, now) else {
             return;
         };
         self.stopped(held);
@@ -119,33 +129,32 @@ impl<J> Scheduler<J> {
         job: JobId,
         run_time: Duration,
         now: Time,
-    ) -> Option<(u32, Held)> {
-        let (slot, held) = self.leave(executor, job, run_time, now)?;
-        let function = self.jobs.get(job)?.function;
+    ) -> Option<Left> {
+        let left = self.leave(executor, job, run_time, now)?;
         // One that was cut short says nothing of the others.
-        if !held.state.is_asked_to_end() {
-            self.functions.observe(function, nanos(run_time));
+        if !left.held.state.is_asked_to_end() {
+            self.functions.observe(left.function, nanos(run_time));
         }
-        if nanos(run_time) > SURPRISE * u64::from(held.expected.time) {
-            self.reestimate(slot);
+        if nanos(run_time) > SURPRISE * u64::from(left.held.expected.time) {
+            self.reestimate(left.slot);
         }
-        Some((slot, held))
+        Some(left)
     }
 
-    /// A job leaves its executor, having run. Gives where that is and what was known of the
-    /// job there; the caller settles.
+    /// A job leaves its executor, having run. The caller settles.
     fn leave(
         &mut self,
         executor: ExecutorId,
         job: JobId,
         run_time: Duration,
         now: Time,
-    ) -> Option<(u32, Held)> {
+    ) -> Option<Left> {
         self.see(now);
         let slot = self.executors.slot(executor)?;
-        let place = self.place_at(slot, job)?;
+        let entry = self.jobs.get(job).filter(|entry| entry.executor == slot)?;
+        let (function, class) = (entry.function, entry.class);
         let executor = self.executors.get_mut(slot)?;
-        let held = executor.held.remove(place)?;
+        let held = executor.held.remove(entry.place)?;
         executor.finished += 1;
         executor.run_time = executor.run_time.saturating_add(run_time);
         executor.progress = self.now;
@@ -159,8 +168,12 @@ impl<J> Scheduler<J> {
             self.recalls.pending -= usize::from(held.state == HeldState::Recalling);
             self.doubt_effects();
         }
-        self.release(&held, Took::Measured(nanos(run_time)));
-        Some((slot, held))
+        self.release_from(class, &held, Took::Measured(nanos(run_time)));
+        Some(Left {
+            slot,
+            held,
+            function,
+        })
     }
 
     /// Expects the jobs of one executor to take what is known of them by now.

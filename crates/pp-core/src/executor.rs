@@ -56,8 +56,8 @@ pub(crate) enum Room {
     Ahead(u64),
 }
 
-/// For each nanosecond that a message to an executor and back takes, a job may be so
-/// much longer, and still get another behind it. Then the way costs 2 % at the most.
+/// For each nanosecond that a message to an executor and back takes, a job may wait so
+/// much longer there, and still be sent. Then the way costs 2 % at the most.
 const WORTH_THE_WAY: u64 = 50;
 
 /// What one job counts at the least, in nanoseconds, when it is reckoned how many are
@@ -91,13 +91,13 @@ impl Limits {
         usize::try_from(all.min(u64::from(executor.credit))).unwrap_or(usize::MAX)
     }
 
-    /// The most work, for each slot, that gets another job sent behind it.
-    fn work(&self, executor: &Executor) -> u64 {
+    /// Whether an executor, all of whose slots are taken, gets another job sent ahead.
+    fn allows_ahead(&self, executor: &Executor) -> bool {
         if executor.held.len() < 2 * executor.held.slots() {
             let way = executor.latency.saturating_mul(WORTH_THE_WAY);
-            self.single_ahead.max(way)
+            executor.until_free() <= self.single_ahead.max(way)
         } else {
-            self.horizon.saturating_add(executor.latency)
+            executor.backlog() <= self.horizon.saturating_add(executor.latency)
         }
     }
 }
@@ -209,8 +209,22 @@ impl Executor {
             let slots = slots.min(most) - count;
             return Some(Room::Free { slots, taken });
         }
-        let may_get = !self.stalled && self.backlog() <= limits.work(self);
-        may_get.then(|| Room::Ahead(self.backlog()))
+        let may_get = !self.stalled && limits.allows_ahead(self);
+        may_get.then(|| Room::Ahead(self.until_free()))
+    }
+
+    /// When it would start another job if all its slots are taken, in nanoseconds. What
+    /// runs in several slots does not end all at once: each end lets one begin.
+    fn until_free(&self) -> u64 {
+        let (count, slots) = (self.held.len() as u64, self.held.slots() as u64);
+        if slots == 1 {
+            // The same without a long division: so it is with all workers.
+            return self.held.backlog();
+        }
+        let ends = (count + 1).saturating_sub(slots);
+        let all = u128::from(self.held.backlog()) * u128::from(ends);
+        let wait = all / u128::from((count * slots).max(1));
+        u64::try_from(wait).unwrap_or(u64::MAX)
     }
 
     /// Where recall should look for it: by how long its last job would wait there,

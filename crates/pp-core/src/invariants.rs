@@ -118,6 +118,9 @@ impl<J> Scheduler<J> {
         if let Some(fault) = self.shares.fault(&held) {
             return Some(fault);
         }
+        if self.jobs.len() == 0 && self.shares.has_debts() {
+            return Some("there is no job, and a share has debts".to_owned());
+        }
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         for (_, entry) in self.jobs.iter().filter(|(_, entry)| entry.class != PLAIN) {
             *counts.entry(entry.class).or_default() += 1;
@@ -180,6 +183,11 @@ impl<J> Scheduler<J> {
         if idle > 0 && self.shares.has_ready() {
             return Some(format!("{idle} slots are free, and a job may be sent"));
         }
+        if let Some(job) = self.next_suspect()
+            && let Some(slot) = self.place_for_suspect()
+        {
+            return Some(format!("{job} waits, and there is room for it in {slot}"));
+        }
         let untried = idle > self.recalls.pending && self.executors.most_loaded().is_some();
         (untried && self.recalls.deadline.is_none())
             .then(|| format!("{idle} slots are free, jobs wait elsewhere, no deadline is set"))
@@ -195,7 +203,7 @@ impl<J> Scheduler<J> {
         if due > 0 {
             return Some(format!("{due} executors are due and not started"));
         }
-        let hopeless = self.starts.is_given_up() && self.shares.queued() > 0;
+        let hopeless = self.starts.is_given_up() && self.queued() > 0;
         hopeless.then(|| "jobs are queued and no executor will be started".to_owned())
     }
 }

@@ -25,9 +25,9 @@
 //!   no more often, whatever becomes of workers and nodes meanwhile.
 //! * Of the jobs of one share ([`Terms::share`]) that wait for no other, those of a higher
 //!   priority are sent first, and those of one priority in the order of their submission; but
-//!   one start in a few goes to the job that has waited longest ([`Config::ageing`]), so that
-//!   none starves. A job that comes back, from a dead executor or by a recall, regains its
-//!   place. Only jobs that are suspected of taking nodes down ([`Config::max_node_losses`])
+//!   one start in a few goes to the one that was submitted first ([`Config::ageing`]), so that
+//!   none starves. A job that comes back, from a dead executor, by a recall or after a pause,
+//!   regains its place; so does one that has waited for others. Only jobs that are suspected of taking nodes down ([`Config::max_node_losses`])
 //!   wait for a node without another such.
 //! * Shares whose jobs wait are served in proportion to their weights
 //!   ([`Scheduler::set_share`]): what two of them get differs by no more than what as many of

@@ -107,10 +107,15 @@ impl RetryTable {
     }
 
     /// A job has ended.
+    #[inline]
     pub(crate) fn remove(&mut self, job: JobId) {
-        if self.entries.is_empty() {
-            return;
+        if !self.entries.is_empty() {
+            self.remove_noted(job);
         }
+    }
+
+    #[inline(never)]
+    fn remove_noted(&mut self, job: JobId) {
         let entry = self.entries.remove(&job);
         if let Some(until) = entry.and_then(|entry| entry.until) {
             self.paused.remove(&(until, job));

@@ -306,9 +306,15 @@ impl<J> Scheduler<J> {
     /// or is queued again.
     pub(crate) fn release(&mut self, held: &Held, took: Took) {
         if let Some(entry) = self.jobs.get(held.job) {
-            let share = self.classes.get(entry.class).share;
-            self.shares.released(share, held.charge, took);
+            self.release_from(entry.class, held, took);
         }
+    }
+
+    /// The same for a job of a class that is known.
+    #[inline]
+    pub(crate) fn release_from(&mut self, class: u32, held: &Held, took: Took) {
+        let share = self.classes.get(class).share;
+        self.shares.released(share, held.charge, took);
     }
 
     /// Gives a job that nobody holds any more its place in the queue.

@@ -107,7 +107,10 @@ impl ShareTable {
 
     /// Whether a job that waits may be sent.
     pub(crate) fn has_ready(&self) -> bool {
-        self.next_share().is_some()
+        if self.is_alone() {
+            return self.get(DEFAULT).is_some_and(Share::may_send);
+        }
+        self.least_tag().is_some()
     }
 
     /// Whether executors may hold more jobs of a share.
@@ -256,8 +259,15 @@ impl ShareTable {
     /// The job that is next, of those that may be sent.
     #[inline]
     pub(crate) fn next(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Option<Next> {
-        let slot = self.next_share()?;
+        let slot = if self.is_alone() {
+            DEFAULT
+        } else {
+            self.least_tag()?
+        };
         let share = self.slots.get_mut(slot as usize)?;
+        if !share.has_room() {
+            return None;
+        }
         let (job, priority) = share.queue.front(self.ageing, is_live)?;
         let share = slot;
         Some(Next {
@@ -265,15 +275,6 @@ impl ShareTable {
             share,
             priority,
         })
-    }
-
-    #[inline]
-    fn next_share(&self) -> Option<u32> {
-        if self.is_alone() {
-            let default = self.get(DEFAULT)?;
-            return default.may_send().then_some(DEFAULT);
-        }
-        self.least_tag()
     }
 
     #[inline(never)]
@@ -300,18 +301,23 @@ impl ShareTable {
     /// Gives what the share is charged with.
     #[inline]
     pub(crate) fn sent(&mut self, slot: u32, expected: Option<u32>) -> u32 {
-        let charge = if self.is_alone() {
-            0
-        } else {
-            expected.unwrap_or(self.usual)
-        };
+        if !self.is_alone() {
+            return self.sent_among_others(slot, expected);
+        }
+        if let Some(share) = self.slots.get_mut(slot as usize) {
+            share.held += 1;
+        }
+        0
+    }
+
+    #[inline(never)]
+    fn sent_among_others(&mut self, slot: u32, expected: Option<u32>) -> u32 {
+        let charge = expected.unwrap_or(self.usual);
         if let Some(share) = self.slots.get_mut(slot as usize) {
             share.charge(charge);
         }
-        self.refresh(slot);
-        if !self.is_alone() {
-            self.go_on(slot);
-        }
+        self.index(slot);
+        self.go_on(slot);
         charge
     }
 
@@ -323,7 +329,6 @@ impl ShareTable {
     }
 
     /// Lets virtual time go on if the last job of all has been sent, which was of this share.
-    #[inline(never)]
     fn go_on(&mut self, slot: u32) {
         if !self.has_ready()
             && let Some(share) = self.slots.get(slot as usize)
@@ -341,12 +346,19 @@ impl ShareTable {
             return;
         };
         share.settle(took);
-        if counts {
-            share.put_right(charge, took);
-        }
         if let Took::Measured(nanos) = took {
             let nanos = u32::try_from(nanos.max(FLOOR)).unwrap_or(u32::MAX);
             self.usual = self.usual - self.usual / 8 + nanos / 8;
+        }
+        if counts {
+            self.put_right(slot, charge, took);
+        }
+    }
+
+    #[inline(never)]
+    fn put_right(&mut self, slot: u32, charge: u32, took: Took) {
+        if let Some(share) = self.slots.get_mut(slot as usize) {
+            share.put_right(charge, took);
         }
         self.refresh(slot);
     }

@@ -25,8 +25,9 @@ impl<J> Scheduler<J> {
     /// Sets what a share gets.
     ///
     /// While jobs of several shares wait, these get service in proportion to their weights, in
-    /// any unit. Executors hold no more than `limit` jobs of a share, sent-ahead ones among them; a
-    /// smaller figure takes nothing back, and 0 holds the share up. A share that was not set
+    /// any unit. Executors hold no more than `limit` jobs of a share, sent-ahead ones among them,
+    /// but not those that wait for others or pause; a smaller figure takes nothing back, and 0
+    /// holds the share up. A share that was not set
     /// has weight 1 and no limit, and one that is set to these again is forgotten when it has no
     /// jobs. Ignored after [`destroy`](Self::destroy).
     pub fn set_share(&mut self, share: ShareId, weight: NonZeroU32, limit: Option<u32>, now: Time) {

@@ -43,6 +43,7 @@ impl Suspects {
     }
 
     /// A job has left its executor.
+    #[inline]
     pub(crate) fn left(&mut self, job: JobId) {
         if !self.placed.is_empty() {
             self.placed.remove(&job);
@@ -93,7 +94,7 @@ impl<J> Scheduler<J> {
     }
 
     /// The first whose share may have more jobs with executors.
-    fn next_suspect(&self) -> Option<JobId> {
+    pub(crate) fn next_suspect(&self) -> Option<JobId> {
         let may_be_sent = |job: &JobId| {
             let class = self
                 .jobs
@@ -104,7 +105,7 @@ impl<J> Scheduler<J> {
         self.suspects.names().find(may_be_sent)
     }
 
-    fn place_for_suspect(&self) -> Option<u32> {
+    pub(crate) fn place_for_suspect(&self) -> Option<u32> {
         let has_nodes = self.executors.nodes().ready > 0;
         let taken: BTreeSet<u32> = self.suspects.placed.values().copied().collect();
         let is_meant = |slot: u32, executor: &Executor| {

@@ -82,10 +82,15 @@ impl TimeLimits {
     }
 
     /// A job has ended.
+    #[inline]
     pub(crate) fn remove(&mut self, job: JobId) {
-        if self.limits.is_empty() {
-            return;
+        if !self.limits.is_empty() {
+            self.remove_noted(job);
         }
+    }
+
+    #[inline(never)]
+    fn remove_noted(&mut self, job: JobId) {
         self.left(job);
         self.limits.remove(&job);
         if self.limits.is_empty() {

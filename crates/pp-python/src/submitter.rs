@@ -125,8 +125,8 @@ impl Submitter {
     ///         waits for ever.
     ///     retries: how often it is tried again when it raises something. Default 0. Deaths of
     ///         workers and nodes do not count.
-    ///     retry_on: the exceptions after which it is; by default `Exception`, which includes
-    ///         `JobTimeout`.
+    ///     retry_on: the exceptions after which it is, a type or a tuple of types. None:
+    ///         `Exception`, which includes `JobTimeout`.
     ///     backoff: how many seconds to wait before the first retry; it doubles with each, up to
     ///         a minute. Default 0.1.
     ///     timeout: for how many seconds it may run at a time; None for any time. Then it is
@@ -149,7 +149,7 @@ impl Submitter {
         text_signature = "($self, func, args=(), depfuncs=(), modules=(), callback=None, \
                           callbackargs=(), group='default', globals=None, *, kwargs=None, \
                           name=None, after=(), priority=0, timeout=None, retries=0, \
-                          retry_on=Exception, backoff=0.1)"
+                          retry_on=None, backoff=0.1)"
     )]
     #[allow(clippy::too_many_arguments)] // the classic signature
     #[allow(clippy::doc_markdown)] // Python's docstring

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pp_runtime::{Asked, Job as RuntimeJob, Retries};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::engine::Home;
@@ -58,7 +58,7 @@ impl Terms {
 }
 
 impl Terms {
-    /// The same for a server. Raises `ValueError` if it is to wait for a job of another one.
+    /// The same for a server. Raises `TypeError` if it is to wait for a job of another one.
     pub(crate) fn asked(&self, home: &Arc<Home>, inputs: Vec<Arc<RuntimeJob>>) -> PyResult<Asked> {
         let after = self.after.iter().map(|job| {
             let job = job.get();
@@ -66,7 +66,7 @@ impl Terms {
                 return Ok(Arc::clone(job.inner()));
             }
             let number = job.inner().number();
-            Err(PyValueError::new_err(format!(
+            Err(PyTypeError::new_err(format!(
                 "after must hold jobs of this server; job {number} is another server's: wait for \
                  it before"
             )))

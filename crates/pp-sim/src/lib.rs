@@ -25,6 +25,7 @@ mod lives;
 mod message;
 mod net;
 mod pulse;
+pub mod quality;
 mod queue;
 mod report;
 mod rng;

@@ -6,7 +6,7 @@ import bdb
 import pdb  # noqa: T100 - it is what this is for
 import sys
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from pp._replay.recording import Recording
@@ -41,7 +41,7 @@ def debug(recording: Recording, step: bool = False) -> Any:
     """
     target = load_function(recording.function).target
     arguments = recording.arguments()
-    debugger = pdb.Pdb(skip=[_OWN], nosigint=True)
+    debugger = _FromFirstLine(skip=[_OWN], nosigint=True)
     try:
         if step:
             return debugger.runcall(target, *arguments)
@@ -55,6 +55,23 @@ def debug(recording: Recording, step: bool = False) -> Any:
         return None
     sys.stderr.write(f"{recording.name} returned this time: {result!r:.1000}\n")
     return result
+
+
+class _FromFirstLine(pdb.Pdb):
+    """Stops at the first line of what is called, and not at the call before it, which it would
+    see where one of this package's functions is in between.
+    """
+
+    _has_begun = False
+
+    def user_call(self, frame: FrameType, argument_list: None) -> None:
+        if self._has_begun:
+            super().user_call(frame, argument_list)
+        self._has_begun = True
+
+    def user_line(self, frame: FrameType) -> None:
+        self._has_begun = True
+        super().user_line(frame)
 
 
 def _look_into(error: BaseException) -> None:

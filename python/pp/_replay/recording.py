@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,12 +71,11 @@ def of_job(job: Job[Any]) -> Recording:
             "only jobs that were run and have failed keep their arguments, so that they can be "
             f"run again here: {job}"
         )
-    error = job.exception()
     function, message, parts = record
     return Recording(
         name=job.name,
         number=job.tid,
-        error=f"{type(error).__name__}: {error}",
+        error=_described(job.exception()),
         python=sys.version.split()[0],
         version=version,
         function=function,
@@ -85,22 +85,23 @@ def of_job(job: Job[Any]) -> Recording:
 
 
 def save(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Writes a recording to a file, whole or not at all.
+    """Writes a recording to a file, whole or not at all. Nobody else may read it.
 
     Raises:
         OSError: it cannot be written.
     """
     target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # A name that nobody else has: threads may save to one path, and dead programs leave theirs.
+    descriptor, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+    unfinished = Path(name)
     try:
-        # The arguments may be secret: it is for the user alone.
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already
             file.write(_MAGIC)
             pickle.dump(tuple(recording), file, pickle.HIGHEST_PROTOCOL)
         unfinished.replace(target)
-    finally:
+    except BaseException:
         unfinished.unlink(missing_ok=True)
+        raise
 
 
 def load(path: str | os.PathLike[str]) -> Recording:
@@ -114,7 +115,35 @@ def load(path: str | os.PathLike[str]) -> Recording:
     with Path(path).open("rb") as file:
         if file.readline(len(_MAGIC)) != _MAGIC:
             raise PPError(f"{os.fspath(path)} is no recorded job of this version of pp")
-        try:
-            return Recording(*pickle.load(file))
-        except (pickle.UnpicklingError, EOFError, TypeError, ValueError) as error:
-            raise PPError(f"{os.fspath(path)} is damaged: {error}") from error
+        content = file.read()
+    try:
+        return _checked(pickle.loads(content))
+    except Exception as error:
+        # Damaged pickles raise nearly anything.
+        raise PPError(f"{os.fspath(path)} is damaged: {error!r:.200}") from error
+
+
+def _checked(fields: object) -> Recording:
+    """The recording of these fields.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if not isinstance(fields, tuple):
+        raise TypeError(f"it holds {type(fields).__name__!r}")
+    recording = Recording(*fields)
+    kinds = (str, int, str, str, str, bytes, bytes, tuple)
+    for name, value, kind in zip(Recording._fields, recording, kinds, strict=True):
+        if not isinstance(value, kind):
+            raise TypeError(f"its {name} is {type(value).__name__!r}")
+    if not all(isinstance(part, bytes) for part in recording.parts):
+        raise TypeError("its parts are no bytes")
+    return recording
+
+
+def _described(error: BaseException | None) -> str:
+    """An error as text, also if it cannot be shown."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose str() failed"

@@ -9,6 +9,7 @@ _OPEN_INSIDE = "Open it inside the job instead, from what names it"
 _MAKE_INSIDE = "Make it inside the job instead"
 _SEND = "Send"
 _DRAIN = f"{_SEND} list(...) of it instead"
+_ARGUMENTS_ONLY = "Only the arguments of jobs of its own server may hold it"
 
 # By the full name of a class, or by the name of its module.
 _REMEDIES = {
@@ -29,6 +30,8 @@ _REMEDIES = {
     "builtins.traceback": "Send its text instead, as traceback.format_tb() gives it",
     "builtins.weakref": "Send the object itself instead of a weak reference to it",
     "concurrent.futures": "Send its result() instead",
+    "pp.Job": _ARGUMENTS_ONLY,
+    "pp.Ref": _ARGUMENTS_ONLY,
     "pp": "A job that needs a Server makes one by itself",
     "queue": _MAKE_INSIDE,
     "selectors": _MAKE_INSIDE,

@@ -10,7 +10,12 @@ impl ShareTable {
         let is_bare = |share: &Share| share.queue.is_bare() && share.held == 0;
         let is_set = |slot, share: &Share| slot == DEFAULT || share.is_set();
         let mut shares = self.iter();
-        shares.all(|(slot, share)| is_bare(share) && is_set(slot, share)) && self.in_debt.is_empty()
+        shares.all(|(slot, share)| is_bare(share) && is_set(slot, share)) && !self.has_debts()
+    }
+
+    /// Whether some share is remembered only for what it has had.
+    pub(crate) fn has_debts(&self) -> bool {
+        !self.in_debt.is_empty()
     }
 
     /// The first contradiction in it, if there is one. `held`: how many jobs of each share

@@ -1,21 +1,26 @@
 //! Random loads under virtual time: what shares get while jobs of all of them wait.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{Config, Effect, ExecutorId, JobId, Scheduler, ShareId, Time};
+use pp_core::{
+    Config, Effect, ExecutorId, JobId, Raised, Retries, Scheduler, ShareId, Terms, Time,
+};
 
 use crate::env::{function, of_share, share};
 use crate::rng::Rng;
 
-/// Workers that run what they get, and end it after as many nanoseconds as are its data.
+/// Workers that run what they get, and end it after as many nanoseconds as are its data. What
+/// has retries raises something the first time.
 struct Pool {
     scheduler: Scheduler<u64>,
     now: u64,
     held: BTreeMap<ExecutorId, VecDeque<JobId>>,
     ends: BinaryHeap<Reverse<(u64, ExecutorId, JobId)>>,
+    /// Jobs that raise something the first time.
+    troubled: BTreeSet<JobId>,
     /// The most jobs that workers held at a time.
     most_held: usize,
 }
@@ -27,6 +32,7 @@ impl Pool {
             now: 1,
             held: BTreeMap::new(),
             ends: BinaryHeap::new(),
+            troubled: BTreeSet::new(),
             most_held: 0,
         };
         pool.scheduler.resize(workers, pool.time());
@@ -82,11 +88,23 @@ impl Pool {
             self.now = self.now.max(time);
             self.held.get_mut(&executor).unwrap().pop_front();
             self.begin(executor);
-            let took = Duration::from_nanos(*self.scheduler.data(job).unwrap());
-            let now = self.time();
-            self.scheduler.job_finished(executor, job, took, now);
+            self.end(executor, job);
         }
         self.carry_out();
+    }
+
+    fn end(&mut self, executor: ExecutorId, job: JobId) {
+        let view = self.scheduler.job(job).unwrap();
+        let took = Duration::from_nanos(*view.data);
+        let is_first = view.attempts == 1;
+        let now = self.time();
+        if is_first && self.troubled.remove(&job) {
+            let raised = self.scheduler.job_raised(executor, job, took, now);
+            assert_eq!(raised, Raised::Again);
+        } else {
+            let data = self.scheduler.job_finished(executor, job, took, now);
+            assert!(data.is_some());
+        }
     }
 
     fn service(&self, share: ShareId) -> u64 {
@@ -110,22 +128,42 @@ fn random_shares(rng: &mut Rng) -> Vec<(u64, u64, u64)> {
         .collect()
 }
 
+/// Terms of a job of a share. `trouble`: how many of a hundred wait for another, or are run again.
+fn random_terms(rng: &mut Rng, number: u64, trouble: u64, last: Option<JobId>) -> Terms {
+    let mut terms = of_share(number);
+    if rng.below(100) < trouble {
+        terms.after.extend(last);
+    }
+    if rng.below(100) < trouble {
+        terms.retries = Retries {
+            count: 1,
+            pause: Duration::from_nanos(rng.below(200 * MS)),
+            ..Retries::default()
+        };
+    }
+    terms
+}
+
 fn check_fairness(seed: u64) {
     let mut rng = Rng::new(seed);
     let workers = u32::try_from(1 + rng.below(6)).unwrap();
     let mut pool = Pool::new(workers);
     let shares = random_shares(&mut rng);
+    let trouble = [0, 5, 30][usize::try_from(rng.below(3)).unwrap()];
     for &(number, longest, weight) in &shares {
         let weight = NonZeroU32::new(u32::try_from(weight).unwrap()).unwrap();
         pool.scheduler
             .set_share(share(number), weight, None, pool.time());
+        let mut last = None;
         for _ in 0..3_000 {
             let takes = longest / 2 + rng.below(longest / 2) + 1;
             // Some of it in a function whose jobs are not all alike.
             let name = function(if rng.below(4) == 0 { 100 } else { number });
-            let terms = of_share(number);
+            let terms = random_terms(&mut rng, number, trouble, last);
             let submitted = pool.scheduler.submit_with(name, &terms, takes, pool.time());
-            submitted.unwrap();
+            last = submitted.ok();
+            let is_troubled = terms.retries.count > 0;
+            pool.troubled.extend(last.filter(|_| is_troubled));
         }
     }
     pool.carry_out();

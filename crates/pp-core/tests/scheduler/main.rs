@@ -39,3 +39,4 @@ mod starting;
 mod supply;
 mod terms;
 mod time_limits;
+mod together;

@@ -61,6 +61,23 @@ fn long_jobs_wait_for_a_slot_unless_the_way_is_longer() {
 }
 
 #[test]
+fn a_node_of_many_slots_has_the_next_job_when_one_of_them_is_free() {
+    let held = |slots, takes| {
+        let mut cluster = cluster();
+        let node = cluster.join(slots, us(50));
+        cluster.measure(takes);
+        cluster.submit(1_000);
+        cluster.held(node)
+    };
+    // With jobs of 60 ms, one of eight ends every 7.5 ms: of those ahead, 20 ms of that.
+    assert_eq!(held(8, ms(60)), 10);
+    assert_eq!(held(1, ms(60)), 1);
+    // With jobs of 1 s, every 125 ms. Of 64, every 16 ms.
+    assert_eq!(held(8, ms(1_000)), 8);
+    assert_eq!(held(64, ms(1_000)), 65);
+}
+
+#[test]
 fn no_more_is_sent_than_there_is_credit() {
     let mut cluster = cluster();
     let node = cluster.join(2, us(50));

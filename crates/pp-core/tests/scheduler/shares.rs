@@ -126,6 +126,17 @@ fn debts_outlive_the_last_job_of_a_share() {
 }
 
 #[test]
+fn a_share_that_is_set_back_when_all_is_done_is_forgotten() {
+    let (mut env, workers) = ready(1);
+    env.set_share(share(1), 2, None);
+    env.submit_with(F, &of_share(1));
+    env.run(workers[0], us(10 * LONG));
+    env.set_share(share(1), 1, None);
+    assert_eq!(env.scheduler.share_stats(share(1)), None);
+    assert!(env.scheduler.is_empty());
+}
+
+#[test]
 fn unused_shares_are_forgotten() {
     let (mut env, workers) = ready(2);
     env.submit_many_with(F, &of_share(1), 600);

@@ -226,7 +226,8 @@ impl Node {
         let (job, nanos) = (job.as_u64(), limit.as_nanos());
         self.say(&ToExecutor::Terms {
             job,
-            time_limit_ns: u64::try_from(nanos).unwrap_or(u64::MAX),
+            // 0 would be none.
+            time_limit_ns: u64::try_from(nanos).unwrap_or(u64::MAX).max(1),
         })
     }
 
