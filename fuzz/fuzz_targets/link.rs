@@ -55,6 +55,8 @@ fn as_executor(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolE
         | ToExecutor::Introduce { .. }
         | ToExecutor::Cancel { .. }
         | ToExecutor::Terms { .. }
+        | ToExecutor::Need { .. }
+        | ToExecutor::Share { .. }
         | ToExecutor::Grant { .. }
         | ToExecutor::Refuse { .. } => {}
     }

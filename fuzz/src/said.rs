@@ -64,7 +64,9 @@ pub enum ByParent<'a> {
     Forget(Number),
     Recall(Number),
     Cancel(Number),
-    Terms(Number, u64),
+    Terms(Number, u64, u32),
+    Need(Number, &'a str, u64),
+    Share(Number, u32, u64, Option<&'a str>),
     Ping(u64),
     Shutdown,
     Raw(&'a [u8]),
@@ -110,9 +112,21 @@ impl ByParent<'_> {
             },
             Self::Recall(job) => ToExecutor::Recall { job: job.into() },
             Self::Cancel(job) => ToExecutor::Cancel { job: job.into() },
-            Self::Terms(job, time_limit_ns) => ToExecutor::Terms {
+            Self::Terms(job, time_limit_ns, slots) => ToExecutor::Terms {
                 job: job.into(),
                 time_limit_ns,
+                slots,
+            },
+            Self::Need(job, resource, amount) => ToExecutor::Need {
+                job: job.into(),
+                resource,
+                amount,
+            },
+            Self::Share(job, cpus, memory, devices) => ToExecutor::Share {
+                job: job.into(),
+                cpus,
+                memory,
+                devices,
             },
             Self::Ping(nonce) => ToExecutor::Ping { nonce },
             Self::Shutdown => ToExecutor::Shutdown,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pp import _core
 from pp._errors import JobTimeout
+from pp._resources import Demand, demand
 
 __all__ = ["PLAIN", "Asked", "asked"]
 
@@ -51,6 +52,7 @@ def asked(given: Mapping[str, Any]) -> Asked:
     name: str | None = checked.pop("name", None)
     retries: int = checked.get("retries", 0)
     retry_on = checked.pop("retry_on", (Exception,)) if retries else None
+    resources: Demand | None = checked.get("resources")
     if not checked and name is None:
         return Asked(kwargs, name, None, None)
     terms = _core.Terms(
@@ -61,6 +63,8 @@ def asked(given: Mapping[str, Any]) -> Asked:
         pause=checked.get("backoff", 0.1),
         max_pause=_MOST_BACKOFF,
         retries_timeouts=retry_on is not None and issubclass(JobTimeout, retry_on),
+        slots=resources.slots if resources else 1,
+        amounts=resources.amounts if resources else [],
         after=list(checked.get("after", ())),
     )
     return Asked(kwargs, name, retry_on, terms)
@@ -160,4 +164,5 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "retries": _retries,
     "retry_on": _retry_on,
     "backoff": _backoff,
+    "resources": demand,
 }

@@ -39,6 +39,7 @@ __all__ = [
     "set_log_level",
     "start_log",
     "undertake",
+    "usable_memory",
 ]
 
 __version__: str
@@ -127,6 +128,7 @@ class Submitter:
         retries: int = 0,
         retry_on: type[BaseException] | tuple[type[BaseException], ...] | None = None,
         backoff: float = 0.1,
+        resources: Mapping[str, float | str] | None = None,
     ) -> Job[_T]: ...
 
 @final
@@ -208,6 +210,8 @@ class Daemon:
         behind: list[str],
         dial: list[str],
         weights: list[tuple[str, int]],
+        supply: list[tuple[str, int]],
+        gpus: list[str],
         shared_memory: int | None,
         cache: int | None,
         restart: bool,
@@ -238,6 +242,8 @@ class Engine:
         max_node_losses: int,
         max_jobs_per_worker: int | None,
         cancel_grace: float,
+        supply: list[tuple[str, int]],
+        gpus: list[str],
         shared_memory: int | None,
         writable_buffers: bool,
         node_timeout: float,
@@ -301,6 +307,8 @@ class Terms:
         pause: float,
         max_pause: float,
         retries_timeouts: bool,
+        slots: int,
+        amounts: list[tuple[str, int]],
         after: list[Job[Any]],
         name: str | None,
     ) -> Self: ...
@@ -330,6 +338,7 @@ class WorkerSession:
         describe: Callable[[BaseException], bytes],
         output: Any,
         errors: Any,
+        share: Any,
         serialization_error: type[BaseException],
         protocol: int,
         writable_buffers: bool,
@@ -341,6 +350,7 @@ def resolve_input(slot: int) -> Any: ...
 def load_message(message: bytes, parts: list[bytes]) -> Any: ...
 def undertake() -> bool: ...
 def available_cpus() -> int: ...
+def usable_memory() -> int: ...
 def start_log(level: int) -> None: ...
 def set_log_level(level: int) -> None: ...
 def next_log(timeout: float) -> tuple[int, str] | None: ...

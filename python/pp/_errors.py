@@ -63,6 +63,21 @@ class JobTimeout(JobError, TimeoutError):  # noqa: N818 - the name says what hap
         self.limit = limit
 
 
+class ResourceError(JobError):
+    """The job was not run, because no machine has what it needs: see `resources=`.
+
+    Args:
+        *args: the text of the error, as for any exception.
+        resource: the name of what it needs too much of.
+
+    The keywords become attributes.
+    """
+
+    def __init__(self, *args: object, resource: str = "") -> None:
+        super().__init__(*args)
+        self.resource = resource
+
+
 class DependencyFailed(JobError):  # noqa: N818 - the name says what happened
     """The job was not run, because one that it depends on, directly or not, has failed.
 

@@ -12,6 +12,7 @@ from pp._errors import (
     JobError,
     JobTimeout,
     NodeLost,
+    ResourceError,
     WorkerDied,
     WorkerStartError,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "restore",
     "timed_out",
     "unreadable_result",
+    "unsatisfiable",
     "worker_died",
 ]
 
@@ -84,9 +86,24 @@ def print_failure(error: BaseException) -> BaseException | None:
     return None
 
 
+def unsatisfiable(*, resource: str | None, wanted: int, most: int) -> JobError:
+    """The error of a job that no machine could ever run."""
+    from pp._resources import amount_text  # noqa: PLC0415 - it is hardly ever needed
+
+    name = "cpu" if resource is None else resource
+    needs, has = amount_text(resource, wanted), amount_text(resource, most)
+    return ResourceError(
+        f"the job was not run: it needs {needs} of {name!r}, and the most that any machine has is "
+        f"{has}. Ask for less by resources=, or let a machine have more: by its number of workers "
+        "for cpu; by resources= of the Server, or --resources of ppserver, for all else",
+        resource=name,
+    )
+
+
 def worker_died(
     *,
     deaths: int,
+    memory: int,
     pid: int,
     exitcode: int | None,
     signal: str | None,
@@ -95,8 +112,9 @@ def worker_died(
     oom_suspected: bool,
 ) -> JobError:
     """The error of a job that took its workers down."""
+    limited = f"\nIts memory was limited to {memory} bytes by resources=" if memory else ""
     return WorkerDied(
-        _death_text(deaths, pid, exitcode, signal, stderr, killed_because),
+        _death_text(deaths, pid, exitcode, signal, stderr, killed_because) + limited,
         exitcode=exitcode,
         signal=signal,
         stderr=stderr,

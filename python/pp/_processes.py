@@ -16,7 +16,7 @@ MARK = "PP_WORKER_MARK"
 NODE = "PP_NODE"
 
 # Libraries with thread pools of their own, by the variable that bounds each.
-_THREAD_VARIABLES = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -78,7 +78,7 @@ def environment(workers: int) -> list[tuple[str, str]]:
     What the user has set stays as it is.
     """
     threads = str(max(1, usable_cpus() // max(1, workers)))
-    return [(name, threads) for name in _THREAD_VARIABLES if name not in os.environ]
+    return [(name, threads) for name in THREAD_VARIABLES if name not in os.environ]
 
 
 def settings(

@@ -10,11 +10,11 @@ import pickle
 import sys
 import time
 import weakref
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from pp import _arguments, _asked, _logging, _outcome, _processes
+from pp import _arguments, _asked, _logging, _outcome, _processes, _resources
 from pp._arguments import Certificates
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter
@@ -103,6 +103,8 @@ class Server(Submitter, MapsItemsAsync):
         cancel_grace: how many seconds a job that runs and is cancelled, or whose time is over,
             may go on after `JobInterrupted` was raised in it, before its worker is killed and
             replaced. 0: the worker is killed at once. Default 1.
+        resources: what this machine has for jobs that ask for it, beside processors, such as
+            `{"licence": 2}`. Memory and GPUs are found out, unless they are among these.
         shared_memory: the most bytes of shared memory for big arguments and results.
             None, the default, means half of the memory that this process may use; 0
             means none. What finds no place there is copied more often, no more.
@@ -152,6 +154,7 @@ class Server(Submitter, MapsItemsAsync):
         max_jobs_per_worker: int | None = None,
         max_worker_memory: int | str | None = None,
         cancel_grace: float = 1.0,
+        resources: Mapping[str, float | str] | None = None,
         shared_memory: int | None = None,
         writable_buffers: bool = False,
         node_timeout: float = 5.0,
@@ -177,6 +180,7 @@ class Server(Submitter, MapsItemsAsync):
         )
         max_memory = _arguments.memory_bytes("max_worker_memory", max_worker_memory)
         _arguments.check_grace("cancel_grace", cancel_grace)
+        supply = _resources.supply(resources)
         _arguments.check_timeout("node_timeout", node_timeout)
         _arguments.check_choice("on_no_nodes", on_no_nodes, ("wait", "raise"))
         _arguments.check_memory(shared_memory)
@@ -212,6 +216,8 @@ class Server(Submitter, MapsItemsAsync):
             max_node_losses=max_node_losses,
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
             cancel_grace=float(cancel_grace),
+            supply=supply,
+            gpus=_resources.gpus(),
             shared_memory=shared_memory,
             writable_buffers=bool(writable_buffers),
             node_timeout=float(node_timeout),

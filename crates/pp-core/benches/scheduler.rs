@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use pp_core::{Config, Effect, FunctionId, JobId, Scheduler, ShareId, Terms, Time};
+use pp_core::{
+    Config, Demand, Effect, FunctionId, JobId, Machine, ResourceId, Scheduler, ShareId, Terms, Time,
+};
 
 // Counts the memory, so that each table of figures says what its jobs take.
 #[global_allocator]
@@ -250,8 +252,24 @@ fn steady_with_shares(bencher: Bencher, shares: u32) {
     });
 }
 
+/// The same with jobs of so many demands, of which only some fit at a time.
+#[divan::bench(args = [1, 2, 16, 100])]
+fn steady_with_demands(bencher: Bencher, demands: u32) {
+    let resource = ResourceId::from_u64(1);
+    steady(bencher, move |number| Terms {
+        demand: Demand {
+            slots: 1,
+            amounts: vec![(resource, (1 + number % demands).into())],
+        },
+        ..Terms::default()
+    });
+}
+
 fn steady(bencher: Bencher, terms: impl Fn(u32) -> Terms) {
     let mut pool = Pool::new(2, SHORT);
+    let supply = [(ResourceId::from_u64(1), 1_000)];
+    pool.scheduler
+        .set_supply(Machine::Here, &supply, Time::ZERO);
     (0..100_000).for_each(|_| pool.submit_on(&terms));
     bencher
         .counter(ItemsCount::new(2_000_usize))

@@ -94,6 +94,26 @@ impl Buckets {
         self.head(self.used.trailing_zeros())
     }
 
+    /// The first slot that `is_meant`, of those from a bucket on, and its bucket.
+    pub(crate) fn lowest_from(
+        &self,
+        bucket: u8,
+        is_meant: impl Fn(u32) -> bool,
+    ) -> Option<(u32, u8)> {
+        let mut used = self.used >> bucket << bucket;
+        while used != 0 {
+            let (mut slot, bucket) = self.head(used.trailing_zeros())?;
+            while let Some(link) = self.links.get(slot as usize) {
+                if is_meant(slot) {
+                    return Some((slot, bucket));
+                }
+                slot = link.next;
+            }
+            used &= used - 1;
+        }
+        None
+    }
+
     /// The first slot of the highest bucket in use, and that bucket.
     pub(crate) fn highest(&self) -> Option<(u32, u8)> {
         self.head(63_u32.wrapping_sub(self.used.leading_zeros()))

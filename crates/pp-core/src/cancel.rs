@@ -83,8 +83,7 @@ impl<J> Scheduler<J> {
             if !self.suspects.remove(job) {
                 let (jobs, class) = (&self.jobs, self.classes.get(class));
                 let is_live = |other| other != job && jobs.contains(other);
-                self.shares
-                    .remove(job, class.share, class.priority, is_live);
+                self.shares.remove(job, class, is_live);
             }
             self.end(job, Ending::Cancelled);
             // It may have held up what waits behind it.

@@ -1,9 +1,10 @@
-//! Classes: the jobs of one share and one priority.
+//! Classes: the jobs of one share and one priority that need the same.
 
 use std::collections::BTreeMap;
 
 use slab::Slab;
 
+use crate::demand::{DemandTable, NOTHING};
 use crate::shares::{DEFAULT, ShareTable};
 use crate::{ShareId, Terms};
 
@@ -13,6 +14,7 @@ pub(crate) const PLAIN: u32 = 0;
 const PLAIN_CLASS: Class = Class {
     share: DEFAULT,
     priority: 0,
+    demand: NOTHING,
     jobs: 0,
 };
 
@@ -21,18 +23,23 @@ pub(crate) struct Class {
     /// Where the share table holds its share.
     pub(crate) share: u32,
     pub(crate) priority: i32,
+    /// Where the demand table holds what its jobs need; [`NOTHING`] if that is one slot.
+    pub(crate) demand: u32,
     /// Live jobs; those of the plain class are not counted.
     jobs: usize,
 }
+
+/// What makes a class.
+type Name = (ShareId, i32, u32);
 
 /// All classes that live jobs belong to: so that a job needs no more memory for its terms than
 /// the place of its class.
 #[derive(Debug)]
 pub(crate) struct ClassTable {
     slots: Slab<Class>,
-    places: BTreeMap<(ShareId, i32), u32>,
+    places: BTreeMap<Name, u32>,
     /// The last class that was asked for: most submits repeat it.
-    recent: Option<((ShareId, i32), u32)>,
+    recent: Option<(Name, u32)>,
 }
 
 impl ClassTable {
@@ -48,21 +55,33 @@ impl ClassTable {
 
     /// Counts one more job with such terms, and gives the place of its class.
     #[inline]
-    pub(crate) fn acquire(&mut self, terms: &Terms, shares: &mut ShareTable) -> u32 {
-        let name = (terms.share, terms.priority);
-        if name == (ShareId::default(), 0) {
+    pub(crate) fn acquire(
+        &mut self,
+        terms: &Terms,
+        shares: &mut ShareTable,
+        demands: &mut DemandTable,
+    ) -> u32 {
+        let name = (terms.share, terms.priority, demands.find(&terms.demand));
+        if name == (ShareId::default(), 0, NOTHING) {
             return PLAIN;
         }
-        self.acquire_named(name, shares)
+        self.acquire_named(name, shares, demands)
     }
 
-    fn acquire_named(&mut self, name: (ShareId, i32), shares: &mut ShareTable) -> u32 {
+    fn acquire_named(
+        &mut self,
+        name: Name,
+        shares: &mut ShareTable,
+        demands: &mut DemandTable,
+    ) -> u32 {
         let place = match self.recent {
             Some((recent, place)) if recent == name => place,
             _ => *self.places.entry(name).or_insert_with(|| {
+                demands.join(name.2);
                 let class = Class {
                     share: shares.join(name.0),
                     priority: name.1,
+                    demand: name.2,
                     jobs: 0,
                 };
                 u32::try_from(self.slots.insert(class)).unwrap_or(u32::MAX)
@@ -77,13 +96,18 @@ impl ClassTable {
 
     /// Counts one job less, and forgets the class after its last one.
     #[inline]
-    pub(crate) fn release(&mut self, place: u32, shares: &mut ShareTable) {
+    pub(crate) fn release(
+        &mut self,
+        place: u32,
+        shares: &mut ShareTable,
+        demands: &mut DemandTable,
+    ) {
         if place != PLAIN {
-            self.release_named(place, shares);
+            self.release_named(place, shares, demands);
         }
     }
 
-    fn release_named(&mut self, place: u32, shares: &mut ShareTable) {
+    fn release_named(&mut self, place: u32, shares: &mut ShareTable, demands: &mut DemandTable) {
         let Some(class) = self.slots.get_mut(place as usize) else {
             return;
         };
@@ -95,10 +119,12 @@ impl ClassTable {
             return;
         };
         if let Some(share) = shares.get(class.share) {
-            self.places.remove(&(share.id, class.priority));
+            let name = (share.id, class.priority, class.demand);
+            self.places.remove(&name);
         }
         self.recent = None;
         shares.leave(class.share);
+        demands.leave(class.demand);
     }
 
     /// One class. All that live jobs belong to are there.
@@ -117,6 +143,16 @@ impl ClassTable {
         classes
             .filter_map(|(place, class)| Some((u32::try_from(place).ok()?, class.jobs)))
             .filter(|&(place, _)| place != PLAIN)
+    }
+
+    /// How many classes have each demand.
+    pub(crate) fn demands(&self) -> BTreeMap<u32, usize> {
+        let mut demands = BTreeMap::new();
+        let all = self.slots.iter().map(|(_, class)| class.demand);
+        for demand in all.filter(|&demand| demand != NOTHING) {
+            *demands.entry(demand).or_default() += 1;
+        }
+        demands
     }
 
     /// Whether no class but the plain one is left.

@@ -33,6 +33,10 @@ pub struct Config {
     /// the one that has waited longest, so that none starves. Default 16: that takes a
     /// sixteenth from the urgent ones. `None`: never.
     pub ageing: Option<NonZeroU32>,
+    /// For how long executors are kept idle, the first time, for a job that needs several
+    /// slots of one machine while others wait that need one. Default 10 s: what others do not
+    /// get meanwhile, they get afterwards; each time it is twice as long.
+    pub gather: Duration,
     /// How far jobs are sent ahead.
     pub window: WindowConfig,
     /// When jobs that were sent ahead are taken back.
@@ -49,6 +53,7 @@ impl Default for Config {
             start_backoff: BackoffConfig::default(),
             cancel_grace: Duration::from_secs(1),
             ageing: NonZeroU32::new(16),
+            gather: Duration::from_secs(10),
             window: WindowConfig::default(),
             recall: RecallConfig::default(),
         }

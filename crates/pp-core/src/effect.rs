@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{ExecutorId, FunctionId, JobId};
+use crate::{ExecutorId, FunctionId, JobId, Lack};
 
 /// One thing for the caller to do.
 ///
@@ -174,6 +174,12 @@ pub enum Ending {
     DependencyCancelled {
         /// The job that was cancelled.
         root: JobId,
+    },
+    /// [`Scheduler::end_hopeless`](crate::Scheduler::end_hopeless) ended it: no machine could
+    /// ever hold what it [needs](crate::Terms::demand).
+    Unsatisfiable {
+        /// What is lacking.
+        lack: Lack,
     },
     /// [`Scheduler::destroy`](crate::Scheduler::destroy) ended it.
     Destroyed,

@@ -168,7 +168,7 @@ impl<J> Scheduler<J> {
             self.recalls.pending -= usize::from(held.state == HeldState::Recalling);
             self.doubt_effects();
         }
-        self.release_from(class, &held, Took::Measured(nanos(run_time)));
+        self.release_from(class, slot, &held, Took::Measured(nanos(run_time)));
         Some(Left {
             slot,
             held,

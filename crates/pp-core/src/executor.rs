@@ -7,6 +7,7 @@ use crate::config::WindowConfig;
 use crate::estimate::Expected;
 use crate::function::FunctionSet;
 use crate::held::{Held, HeldJobs};
+use crate::stock::Stock;
 use crate::time::nanos;
 use crate::{ExecutorId, JobId, Time};
 
@@ -93,7 +94,7 @@ impl Limits {
 
     /// Whether an executor, all of whose slots are taken, gets another job sent ahead.
     fn allows_ahead(&self, executor: &Executor) -> bool {
-        if executor.held.len() < 2 * executor.held.slots() {
+        if executor.held.len() < 2 * executor.held.lanes() {
             let way = executor.latency.saturating_mul(WORTH_THE_WAY);
             executor.until_free() <= self.single_ahead.max(way)
         } else {
@@ -122,6 +123,8 @@ pub(crate) struct Executor {
     pub(crate) stalled: bool,
     /// It is on the list of executors to look at for a stall.
     pub(crate) watched: bool,
+    /// What the machine has of each resource, if it is a node.
+    pub(crate) stock: Stock,
     /// Functions that it was given.
     pub(crate) functions: FunctionSet,
     /// Jobs that it finished.
@@ -144,6 +147,7 @@ impl Executor {
             progress: Time::ZERO,
             stalled: false,
             watched: false,
+            stock: Stock::default(),
             functions: FunctionSet::default(),
             finished: 0,
             run_time: Duration::ZERO,
@@ -162,6 +166,16 @@ impl Executor {
 
     pub(crate) fn is_node(&self) -> bool {
         self.kind == ExecutorKind::Node
+    }
+
+    /// Whether it is a worker that runs jobs, or will.
+    pub(crate) fn is_able_worker(&self) -> bool {
+        match self.state {
+            _ if self.is_node() => false,
+            ExecutorState::Starting => true,
+            ExecutorState::Ready => self.credit > 0,
+            _ => false,
+        }
     }
 
     /// Whether it has been given all the jobs that it may have in its life.
@@ -195,18 +209,19 @@ impl Executor {
     }
 
     fn per_slot(&self, work: u64) -> u64 {
-        work / (self.held.slots() as u64).max(1)
+        work / (self.held.lanes() as u64).max(1)
     }
 
     /// Whether it may get a job, and when it would start it.
     pub(crate) fn room(&self, limits: &Limits) -> Option<Room> {
-        let (count, slots, most) = (self.held.len(), self.held.slots(), limits.most(self));
+        let (count, lanes, most) = (self.held.len(), self.held.lanes(), limits.most(self));
         if self.state != ExecutorState::Ready || self.is_spent() || count >= most {
             return None;
         }
-        if count < slots {
-            let taken = u8::try_from(count * 8 / slots).unwrap_or(0);
-            let slots = slots.min(most) - count;
+        if count < lanes {
+            let (taken, slots) = (self.held.taken(), self.held.slots());
+            let taken = u8::try_from(taken * 8 / slots.max(1)).unwrap_or(0);
+            let slots = lanes.min(most) - count;
             return Some(Room::Free { slots, taken });
         }
         let may_get = !self.stalled && limits.allows_ahead(self);
@@ -216,14 +231,14 @@ impl Executor {
     /// When it would start another job if all its slots are taken, in nanoseconds. What
     /// runs in several slots does not end all at once: each end lets one begin.
     fn until_free(&self) -> u64 {
-        let (count, slots) = (self.held.len() as u64, self.held.slots() as u64);
-        if slots == 1 {
+        let (count, lanes) = (self.held.len() as u64, self.held.lanes() as u64);
+        if lanes == 1 {
             // The same without a long division: so it is with all workers.
             return self.held.backlog();
         }
-        let ends = (count + 1).saturating_sub(slots);
+        let ends = (count + 1).saturating_sub(lanes);
         let all = u128::from(self.held.backlog()) * u128::from(ends);
-        let wait = all / u128::from((count * slots).max(1));
+        let wait = all / u128::from((count * lanes).max(1));
         u64::try_from(wait).unwrap_or(u64::MAX)
     }
 
@@ -247,7 +262,7 @@ impl Executor {
         let Some(first) = self.held.oldest() else {
             return Wait::About(0);
         };
-        if self.held.slots() == 0 {
+        if self.held.lanes() == 0 {
             return Wait::Unknown;
         }
         let elapsed = nanos(now.saturating_duration_since(self.progress));

@@ -2,6 +2,11 @@
 
 use slab::Slab;
 
+mod sites;
+
+pub(crate) use sites::Site;
+use sites::{Grown, Here};
+
 use crate::ExecutorId;
 use crate::buckets::{Buckets, bucket_of};
 use crate::executor::{Executor, ExecutorKind, ExecutorState, Limits, Room};
@@ -21,8 +26,16 @@ pub(crate) struct ExecutorTable {
     placement: Buckets,
     /// Executors that hold jobs which can be asked back, by how long those wait.
     surplus: Buckets,
-    /// How many jobs would be started at once.
+    /// How many jobs nodes would start at once.
     free_slots: usize,
+    /// How many workers idle.
+    idle: usize,
+    /// What this machine has, and what jobs have taken of it.
+    pub(super) here: Here,
+    /// Where only one job may start.
+    closed: Option<Site>,
+    /// Machines where more may have become free.
+    grown: Grown,
     workers: ExecutorCounts,
     nodes: ExecutorCounts,
     limits: Limits,
@@ -31,8 +44,11 @@ pub(crate) struct ExecutorTable {
 #[derive(Debug)]
 struct Entry {
     executor: Executor,
-    /// How many of `free_slots` are its.
+    /// How many of `free_slots` are its, or of `idle`.
     free_slots: usize,
+    is_able_worker: bool,
+    /// It is noted as a machine where more may have become free.
+    has_grown: bool,
 }
 
 /// Where the placement index has an executor with that room.
@@ -60,6 +76,10 @@ impl ExecutorTable {
             placement: Buckets::new(),
             surplus: Buckets::new(),
             free_slots: 0,
+            idle: 0,
+            here: Here::default(),
+            closed: None,
+            grown: Grown::default(),
             workers: ExecutorCounts::default(),
             nodes: ExecutorCounts::default(),
             limits,
@@ -70,9 +90,14 @@ impl ExecutorTable {
     pub(crate) fn insert(&mut self, executor: Executor) -> u32 {
         let id = executor.id;
         *self.counts_of(executor.kind).of(executor.state) += 1;
+        let is_able_worker = executor.is_able_worker();
+        self.here.able += usize::from(is_able_worker);
+        self.grown.here |= is_able_worker;
         let entry = Entry {
             executor,
             free_slots: 0,
+            is_able_worker,
+            has_grown: false,
         };
         // A slab of 2^32 executors cannot be: each is a process or a connection.
         let slot = u32::try_from(self.slots.insert(entry)).unwrap_or(u32::MAX);
@@ -84,10 +109,13 @@ impl ExecutorTable {
         let Entry {
             executor,
             free_slots,
+            is_able_worker,
+            ..
         } = self.slots.try_remove(slot as usize)?;
         self.places.remove(&executor.id);
         *self.counts_of(executor.kind).of(executor.state) -= 1;
-        self.free_slots -= free_slots;
+        *self.free_of(executor.kind) -= free_slots;
+        self.here.able -= usize::from(is_able_worker);
         self.placement.place(slot, None);
         self.surplus.place(slot, None);
         Some(executor)
@@ -97,6 +125,13 @@ impl ExecutorTable {
         match kind {
             ExecutorKind::Worker => &mut self.workers,
             ExecutorKind::Node => &mut self.nodes,
+        }
+    }
+
+    fn free_of(&mut self, kind: ExecutorKind) -> &mut usize {
+        match kind {
+            ExecutorKind::Worker => &mut self.idle,
+            ExecutorKind::Node => &mut self.free_slots,
         }
     }
 
@@ -124,7 +159,20 @@ impl ExecutorTable {
         let kind = executor.kind;
         *self.counts_of(kind).of(before) -= 1;
         *self.counts_of(kind).of(state) += 1;
+        self.refresh_able(slot);
         self.refresh(slot);
+    }
+
+    /// Takes note of whether an executor is a worker that runs jobs, or will. To be called after
+    /// a change of its credit.
+    pub(crate) fn refresh_able(&mut self, slot: u32) {
+        let Some(entry) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
+        let is_able = entry.executor.is_able_worker();
+        let was_able = std::mem::replace(&mut entry.is_able_worker, is_able);
+        self.here.able = self.here.able + usize::from(is_able) - usize::from(was_able);
+        self.grown.here |= is_able;
     }
 
     /// Brings the indexes up to date with an executor. True if it has come to hold
@@ -138,10 +186,20 @@ impl ExecutorTable {
         let room = executor.room(&self.limits);
         let place = room.map(|room| bucket(executor, room));
         let free_slots = free_slots(room);
-        self.free_slots = self.free_slots - entry.free_slots + free_slots;
-        entry.free_slots = free_slots;
+        let before = std::mem::replace(&mut entry.free_slots, free_slots);
         let waits = executor.held.waiting() > 0 && executor.state != ExecutorState::Killing;
         let is_unwatched = waits && !executor.watched;
+        if free_slots != before {
+            let kind = executor.kind;
+            let free = self.free_of(kind);
+            *free = *free - before + free_slots;
+            if free_slots > before {
+                self.note_growth(match kind {
+                    ExecutorKind::Worker => Site::Here,
+                    ExecutorKind::Node => Site::Node(slot),
+                });
+            }
+        }
         self.placement.place(slot, place);
         self.surplus.place(slot, surplus);
         is_unwatched
@@ -149,16 +207,16 @@ impl ExecutorTable {
 
     /// The executor that should get the next job, and whether it would start it at
     /// once: a worker that idles, the one that became idle last; or a node with free
-    /// slots; or else one with (nearly) the least to do.
+    /// slots; or else one with (nearly) the least to do. None that is kept free for a job that
+    /// needs several slots.
     pub(crate) fn next_to_serve(&self) -> Option<(u32, bool)> {
-        self.placement
-            .lowest()
-            .map(|(slot, bucket)| (slot, bucket < FREE))
-    }
-
-    /// How soon an executor would start a job, the less the sooner, if it may get one.
-    pub(crate) fn room(&self, slot: u32) -> Option<u8> {
-        self.placement.bucket(slot)
+        let is_kept = self.here.reserved > 0 || self.closed.is_some();
+        let next = if is_kept {
+            self.lowest_not_kept()
+        } else {
+            self.placement.lowest()
+        };
+        next.map(|(slot, bucket)| (slot, bucket < FREE))
     }
 
     /// The executor with (nearly) the longest wait for jobs that can be asked back.
@@ -168,7 +226,12 @@ impl ExecutorTable {
 
     /// How many jobs would be started at once.
     pub(crate) fn free_slots(&self) -> usize {
-        self.free_slots
+        let free = self.idle + self.free_slots;
+        if free == 0 || self.here.reserved == 0 && self.closed.is_none() {
+            return free;
+        }
+        let nodes = self.free_slots - self.closed_slots();
+        self.unreserved() + nodes
     }
 
     /// Workers, by state.
@@ -204,7 +267,7 @@ impl ExecutorTable {
     /// The first contradiction in the table, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
         let mut counts = [ExecutorCounts::default(); 2];
-        let mut free = 0;
+        let (mut idle, mut free, mut able) = (0, 0, 0);
         for (slot, executor) in self.iter() {
             *counts[usize::from(executor.is_node())].of(executor.state) += 1;
             let fault = executor.fault();
@@ -212,7 +275,12 @@ impl ExecutorTable {
                 return fault;
             }
             let room = executor.room(&self.limits);
-            free += free_slots(room);
+            able += usize::from(executor.is_able_worker());
+            if executor.is_node() {
+                free += free_slots(room);
+            } else {
+                idle += free_slots(room);
+            }
             let indexed = (self.placement.bucket(slot), self.surplus.bucket(slot));
             if indexed != (room.map(|room| bucket(executor, room)), executor.surplus()) {
                 return Some(format!("{} is in buckets {indexed:?}", executor.id));
@@ -222,8 +290,11 @@ impl ExecutorTable {
             }
         }
         let counted = [self.workers, self.nodes];
-        let is_sound =
-            (self.slots.len(), counts) == (self.places.len(), counted) && free == self.free_slots;
-        (!is_sound).then(|| format!("counted {counts:?}, {free} free; noted {counted:?}, {self:?}"))
+        let is_sound = (self.slots.len(), counts) == (self.places.len(), counted)
+            && (idle, free, able) == (self.idle, self.free_slots, self.here.able);
+        (!is_sound).then(|| {
+            let free = format!("{idle} idle, {free} free, {able} able");
+            format!("counted {counts:?}, {free}; noted {counted:?}, {self:?}")
+        })
     }
 }

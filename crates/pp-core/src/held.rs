@@ -74,6 +74,17 @@ impl HeldState {
     }
 }
 
+/// Where a job has taken what it needs beyond a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It needs nothing more.
+    Nothing,
+    /// On this machine, as all workers.
+    Here,
+    /// Of the node that holds it.
+    OfNode,
+}
+
 /// A job that an executor holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
@@ -83,12 +94,13 @@ pub(crate) struct Held {
     /// What its share was charged with for it, in nanoseconds.
     pub(crate) charge: u32,
     pub(crate) state: HeldState,
+    pub(crate) taken: Taken,
 }
 
 /// Jobs in the order in which they were sent, each found by its place in no time.
 ///
-/// The first of them, as many as there are slots, are the *front*: they are taken to
-/// run. Those behind wait. A job that leaves from the middle leaves a gap, so that the
+/// The first of them, as many as run at a time, are the *front*: they are taken to run.
+/// Each has a slot, and some have several: then fewer run at a time than there are slots. Those behind wait. A job that leaves from the middle leaves a gap, so that the
 /// places of the others stay what they are until [`compact`](Self::compact).
 #[derive(Debug)]
 pub(crate) struct HeldJobs {
@@ -104,6 +116,8 @@ pub(crate) struct HeldJobs {
     /// How many of them are [`HeldState::Sent`].
     sent: usize,
     slots: usize,
+    /// The slots that jobs have beyond one each.
+    extra: usize,
     front: Front,
     /// The place of a job that is not asked back only because others idle.
     pinned: Option<u32>,
@@ -130,6 +144,7 @@ impl HeldJobs {
             least: 0,
             sent: 0,
             slots: slots as usize,
+            extra: 0,
             front: Front::default(),
             pinned: None,
         }
@@ -154,6 +169,37 @@ impl HeldJobs {
 
     pub(crate) fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// The slots that jobs have beyond one each.
+    pub(crate) fn extra(&self) -> usize {
+        self.extra
+    }
+
+    /// How many jobs run at a time, with those that it holds.
+    pub(crate) fn lanes(&self) -> usize {
+        self.slots.saturating_sub(self.extra)
+    }
+
+    /// How many slots are taken by all that it holds, as far as there are so many.
+    pub(crate) fn taken(&self) -> usize {
+        (self.live + self.extra).min(self.slots)
+    }
+
+    /// The job at a place takes something, of a node so many slots more than one.
+    pub(crate) fn take(&mut self, place: u32, taken: Taken, extra: usize) {
+        let index = self.index(place);
+        if let Some(Some(held)) = self.entries.get_mut(index) {
+            held.taken = taken;
+            self.extra += extra;
+            self.refill_front();
+        }
+    }
+
+    /// A job has left that had so many slots more than one.
+    pub(crate) fn give_back(&mut self, extra: usize) {
+        self.extra = self.extra.saturating_sub(extra);
+        self.refill_front();
     }
 
     /// How many wait, and have not been asked for.
@@ -191,6 +237,7 @@ impl HeldJobs {
             expected,
             charge,
             state,
+            taken: Taken::Nothing,
         }));
         self.live += 1;
         self.sent += 1;
@@ -245,7 +292,7 @@ impl HeldJobs {
 
     /// Lets those that wait move up while there are slots.
     fn fill_front(&mut self) {
-        while self.front.live < self.slots
+        while self.front.live < self.lanes()
             && let Some(entry) = self.entries.get(self.front.entries)
         {
             self.front.entries += 1;
@@ -259,6 +306,10 @@ impl HeldJobs {
     /// Changes how many may run at once.
     pub(crate) fn set_slots(&mut self, slots: u32) {
         self.slots = slots as usize;
+        self.refill_front();
+    }
+
+    fn refill_front(&mut self) {
         self.front = Front::default();
         self.fill_front();
     }
@@ -357,8 +408,7 @@ impl HeldJobs {
         self.pinned = None;
         self.entries.retain(Option::is_some);
         self.entries.shrink_to(2 * self.live + SLACK);
-        self.front = Front::default();
-        self.fill_front();
+        self.refill_front();
         let mut pin = None;
         for (place, held) in self.places() {
             moved(held.job, place);
@@ -386,7 +436,7 @@ impl HeldJobs {
         let sent = self.iter().filter(is_sent).count();
         let backlog: u64 = self.iter().map(|held| u64::from(held.expected.time)).sum();
         let least: u64 = self.iter().map(|held| u64::from(held.expected.least)).sum();
-        let front = live.min(self.slots);
+        let front = live.min(self.lanes());
         let front_sent = self.iter().take(front).filter(is_sent).count();
         let ends = [self.entries.front(), self.entries.back()];
         let is_sound = (live, sent, backlog, least)

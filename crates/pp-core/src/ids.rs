@@ -27,6 +27,10 @@ pub struct FunctionId(u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShareId(u64);
 
+/// Names a resource, such as GPUs or licences of some kind. Given by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceId(u64);
+
 macro_rules! number {
     ($name:ident, $word:literal) => {
         impl $name {
@@ -53,6 +57,7 @@ number!(JobId, "job");
 number!(ExecutorId, "executor");
 number!(FunctionId, "function");
 number!(ShareId, "share");
+number!(ResourceId, "resource");
 
 /// A map keyed by one of our own numbers.
 ///

@@ -38,6 +38,10 @@ impl<J> Scheduler<J> {
         check("time limits are kept", self.wrong_time_limit())?;
         check("functions count their jobs", self.miscounted_function())?;
         check("recalls are counted", self.miscounted_recalls())?;
+        let classes = self.classes.demands();
+        check("demands are counted", self.demands.fault(&classes))?;
+        check("what is taken is counted", self.wrong_amounts())?;
+        check("nobody is kept idle in vain", self.wrong_gathering())?;
         check("nobody idles in vain", self.idle_in_vain())?;
         check("executors are as many as wanted", self.wrong_number())
     }
@@ -46,8 +50,8 @@ impl<J> Scheduler<J> {
         let queued: BTreeSet<JobId> = self
             .shares
             .iter()
-            .flat_map(|(_, share)| share.queue.names())
-            .map(|(job, _)| job)
+            .flat_map(|(_, share)| share.names())
+            .map(|(job, ..)| job)
             .filter(|&job| self.jobs.contains(job))
             .chain(self.suspects.names())
             .collect();
@@ -99,10 +103,10 @@ impl<J> Scheduler<J> {
             return Some(format!("no job is live, and there is {:?}", self.shares));
         }
         for (slot, share) in self.shares.iter() {
-            let names = share.queue.names();
-            let live = names.filter_map(|(job, priority)| {
+            let live = share.names().filter_map(|(job, priority, demand)| {
                 let class = self.classes.get(self.jobs.get(job)?.class);
-                Some((job, (class.share, class.priority) == (slot, priority)))
+                let own = (class.share, class.priority, class.demand);
+                Some((job, own == (slot, priority, demand)))
             });
             if let Some((job, _)) = live.into_iter().find(|&(_, is_right)| !is_right) {
                 return Some(format!("{job} waits wrongly in {}", share.id));
@@ -180,13 +184,18 @@ impl<J> Scheduler<J> {
 
     fn idle_in_vain(&self) -> Option<String> {
         let idle = self.executors.free_slots();
-        if idle > 0 && self.shares.has_ready() {
+        if idle > 0 && self.shares.has_ready_plain() {
             return Some(format!("{idle} slots are free, and a job may be sent"));
         }
-        if let Some(job) = self.next_suspect()
-            && let Some(slot) = self.place_for_suspect()
+        if let Some(job) = self.next_suspect(None)
+            && let Some(slot) = self.place_for_suspect(job)
         {
             return Some(format!("{job} waits, and there is room for it in {slot}"));
+        }
+        let mut demands = self.shares.ready_demands();
+        if let Some(demand) = demands.find(|&demand| self.fits_somewhere(demand)) {
+            let demand = self.demands.get(demand);
+            return Some(format!("{demand:?} is free, and a job may be sent"));
         }
         let untried = idle > self.recalls.pending && self.executors.most_loaded().is_some();
         (untried && self.recalls.deadline.is_none())

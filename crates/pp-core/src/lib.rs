@@ -23,7 +23,7 @@
 //!   ended by force where that does not help; no other job is charged for it.
 //! * A job that has raised something is run again as often as was [asked](Terms::retries), and
 //!   no more often, whatever becomes of workers and nodes meanwhile.
-//! * Of the jobs of one share ([`Terms::share`]) that wait for no other, those of a higher
+//! * Of the jobs of one share ([`Terms::share`]) that wait for no other and can start, those of a higher
 //!   priority are sent first, and those of one priority in the order of their submission; but
 //!   one start in a few goes to the one that was submitted first ([`Config::ageing`]), so that
 //!   none starves. A job that comes back, from a dead executor, by a recall or after a pause,
@@ -33,7 +33,17 @@
 //!   ([`Scheduler::set_share`]): what two of them get differs by no more than what as many of
 //!   their longest jobs take as are held at a time. One that was idle has saved up nothing.
 //! * Executors never come to hold more jobs of a share than its limit.
-//! * No ready executor idles while a job is queued whose share is below its limit; and none
+//! * What jobs [need](Terms::demand) is theirs alone while an executor holds them: of no machine
+//!   more is taken than it has, of slots and of [resources](Scheduler::set_supply). One whose
+//!   needs nobody can meet now holds up none behind it. But the first in line that lacks
+//!   nothing but slots *gathers* them: on one machine nothing behind it in line starts until it
+//!   has them, for [`Config::gather`] at a time, with pauses as long, and twice as long each
+//!   time. So neither do many narrow jobs starve a wide one, nor does one that never gets its
+//!   slots starve the others. Who lacks a resource gathers nothing: a job that needs much of
+//!   one may be passed by any number of those that need little of it. A share pays for as many
+//!   slots as its jobs take.
+//! * No ready executor idles while a job is queued whose share is below its limit and that it
+//!   could start, unless it has to for one that needs several slots; and none
 //!   idles for longer
 //!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together, and what the
 //!   way takes, while another holds a job that it has not started.
@@ -69,6 +79,7 @@ mod cancel;
 mod charges;
 mod classes;
 mod config;
+mod demand;
 mod dependencies;
 mod effect;
 mod ends;
@@ -76,6 +87,7 @@ mod estimate;
 mod executor;
 mod executors;
 mod function;
+mod gathering;
 mod held;
 mod ids;
 mod interrupts;
@@ -84,16 +96,19 @@ mod job;
 mod lifecycle;
 mod nodes;
 mod outage;
+mod packing;
 mod placement;
 mod queue;
 mod recall;
 mod resize;
+mod resources;
 mod retries;
 mod scheduler;
 mod service;
 mod shares;
 mod sharing;
 mod starts;
+mod stock;
 mod supply;
 mod suspects;
 mod terms;
@@ -103,15 +118,18 @@ mod view;
 mod virtual_time;
 
 pub use config::{BackoffConfig, Config, RecallConfig, WindowConfig};
+pub use demand::Demand;
 pub use effect::{Charges, Destroyed, Effect, Ending};
 pub use ends::Raised;
 pub use executor::{ExecutorKind, ExecutorState};
-pub use ids::{ExecutorId, FunctionId, JobId, ShareId};
+pub use ids::{ExecutorId, FunctionId, JobId, ResourceId, ShareId};
 pub use invariants::InvariantViolation;
 pub use outage::is_own_outage;
+pub use resources::{Lack, Machine};
 pub use scheduler::Scheduler;
 pub use service::{Answer, Service};
 pub use sharing::ShareStats;
+pub use stock::Stocked;
 pub use supply::Supply;
 pub use terms::{Retries, Terms};
 pub use time::Time;

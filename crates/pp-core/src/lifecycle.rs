@@ -42,6 +42,7 @@ impl<J> Scheduler<J> {
         if let Some(entry) = self.executors.get_mut(slot) {
             entry.credit = credit;
         }
+        self.executors.refresh_able(slot);
         self.settle(slot);
         self.pump();
     }
@@ -179,6 +180,7 @@ impl<J> Scheduler<J> {
     pub fn give_up(&mut self, now: Time) {
         self.see(now);
         self.end_queued(Ending::GivenUp);
+        self.pump();
     }
 
     /// Ends all jobs that no executor holds and that wait for nothing but one.
@@ -280,6 +282,7 @@ impl<J> Scheduler<J> {
         self.shares.take_all(|_| true);
         self.suspects.clear();
         self.dependencies.clear();
+        self.stop_gathering();
         self.time_limits.clear();
         self.retries.clear();
         for (job, entry) in self.jobs.take_all() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::executor::{Executor, ExecutorState};
+use crate::executors::Site;
 use crate::time::{Time, nanos};
 use crate::{ExecutorId, Scheduler};
 
@@ -50,6 +51,7 @@ impl<J> Scheduler<J> {
             }
             entry.held.set_slots(slots);
         }
+        self.executors.note_growth(Site::Node(slot));
         self.settle(slot);
         self.pump();
     }

@@ -1,5 +1,6 @@
 //! Who gets the next job.
 
+use crate::demand::NOTHING;
 use crate::effect::Effect;
 use crate::{JobId, Scheduler};
 
@@ -9,10 +10,12 @@ impl<J> Scheduler<J> {
     ///
     /// An idle worker takes any job, the one that became idle last first: it may
     /// still be spinning. Then nodes with free slots. With none free, jobs whose length is
-    /// known go ahead to the executor with nearly the least to do.
+    /// known go ahead to the executor with nearly the least to do. Where jobs wait that need
+    /// more than a slot, see [`pump_packed`](Self::pump_packed).
     pub(crate) fn pump(&mut self) {
-        if self.suspects.queued() > 0 {
-            self.pump_suspects();
+        let is_plain = !self.shares.has_demanding() && self.gathering.is_none();
+        if !is_plain || self.suspects.queued() > 0 {
+            return self.pump_packed();
         }
         while let Some((slot, is_idle)) = self.executors.next_to_serve() {
             let jobs = &self.jobs;
@@ -42,9 +45,15 @@ impl<J> Scheduler<J> {
         let estimate = self.functions.estimate(function);
         let expected = estimate.expected();
         let known = estimate.is_known().then_some(expected.time);
-        let charge = self.shares.sent(self.classes.get(entry.class).share, known);
+        let class = self.classes.get(entry.class);
+        let demand = (class.demand != NOTHING).then(|| self.demands.get(class.demand));
+        let slots = demand.map_or(1, |demand| demand.slots);
+        let charge = self.shares.sent(class.share, known, slots);
         entry.executor = slot;
         entry.place = holder.push(job, expected, charge, self.now);
+        if let Some(demand) = demand {
+            self.executors.take(slot, entry.place, demand);
+        }
         if is_new && let Some(known) = self.functions.get(function) {
             let function = known.id;
             self.effects

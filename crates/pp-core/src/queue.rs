@@ -1,4 +1,4 @@
-//! The order in which the jobs of one share wait.
+//! The order in which the jobs of one share wait that need the same.
 
 use std::num::NonZeroU32;
 
@@ -10,7 +10,7 @@ mod levels;
 use fifo::Fifo;
 use levels::Levels;
 
-/// Jobs of one share that no executor holds: the higher priority first, and of one priority in
+/// Jobs of one share and one demand that no executor holds: the higher priority first, and of one priority in
 /// the order of submission.
 ///
 /// Jobs of priority 0 are most or all of them, and cost what a plain deque does.
@@ -77,15 +77,23 @@ impl Queue {
         ageing: Option<NonZeroU32>,
         is_live: impl Fn(JobId) -> bool + Copy,
     ) -> Option<(JobId, i32)> {
-        let goes_by_age = ageing.is_some_and(|every| self.starts + 1 >= every.get());
-        if goes_by_age && self.has_choice() {
+        if self.is_age_due(ageing) && self.has_choice() {
             self.oldest(is_live)
         } else {
             self.highest(is_live)
         }
     }
 
-    fn highest(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Option<(JobId, i32)> {
+    /// Whether the next start goes by age, where there is a choice.
+    pub(crate) fn is_age_due(&self, ageing: Option<NonZeroU32>) -> bool {
+        ageing.is_some_and(|every| self.starts + 1 >= every.get())
+    }
+
+    /// The first of the highest priority.
+    pub(crate) fn highest(
+        &mut self,
+        is_live: impl Fn(JobId) -> bool + Copy,
+    ) -> Option<(JobId, i32)> {
         let is_above = self.levels.highest().is_some_and(|highest| highest > 0);
         if is_above || self.plain.is_empty() {
             self.levels.front(is_live)
@@ -94,7 +102,11 @@ impl Queue {
         }
     }
 
-    fn oldest(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Option<(JobId, i32)> {
+    /// The one that has waited longest.
+    pub(crate) fn oldest(
+        &mut self,
+        is_live: impl Fn(JobId) -> bool + Copy,
+    ) -> Option<(JobId, i32)> {
         let plain = self.plain.front(is_live).map(|job| (job, 0));
         let other = self.levels.oldest(is_live);
         // Of two jobs the older one has the lower name.
@@ -109,9 +121,15 @@ impl Queue {
     /// Removes the job that [`front`](Self::front) gave: it starts.
     #[inline]
     pub(crate) fn pop(&mut self, (job, priority): (JobId, i32), ageing: Option<NonZeroU32>) {
-        if !self.levels.is_empty() {
+        if !self.levels.is_empty() && self.has_choice() {
             self.count_start(ageing);
         }
+        self.take((job, priority));
+    }
+
+    /// Removes the first of its priority; whether that was by age, its caller counts.
+    #[inline]
+    pub(crate) fn take(&mut self, (job, priority): (JobId, i32)) {
         if priority == 0 {
             self.plain.pop(job);
         } else {
@@ -119,10 +137,9 @@ impl Queue {
         }
     }
 
-    fn count_start(&mut self, ageing: Option<NonZeroU32>) {
-        if let Some(every) = ageing
-            && self.has_choice()
-        {
+    /// Counts a start that passed somebody, or went by age.
+    pub(crate) fn count_start(&mut self, ageing: Option<NonZeroU32>) {
+        if let Some(every) = ageing {
             self.starts = (self.starts + 1) % every.get();
         }
     }

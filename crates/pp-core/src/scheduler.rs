@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use crate::charges::Records;
 use crate::classes::{ClassTable, PLAIN};
 use crate::config::Config;
+use crate::demand::DemandTable;
 use crate::dependencies::Dependencies;
 use crate::effect::{Destroyed, Effect, Ending};
 use crate::executor::{ExecutorState, Limits};
 use crate::executors::ExecutorTable;
 use crate::function::FunctionTable;
-use crate::held::{Held, HeldState};
+use crate::gathering::Gathering;
+use crate::held::{Held, HeldState, Taken};
 use crate::interrupts::Interrupts;
 use crate::job::{Job, JobTable, QUEUED};
 use crate::recall::Recalls;
@@ -43,6 +45,7 @@ pub struct Scheduler<J> {
     /// The charges of jobs that have any.
     pub(crate) records: Records,
     pub(crate) classes: ClassTable,
+    pub(crate) demands: DemandTable,
     /// Holds the jobs that wait.
     pub(crate) shares: ShareTable,
     pub(crate) suspects: Suspects,
@@ -51,6 +54,7 @@ pub struct Scheduler<J> {
     pub(crate) retries: RetryTable,
     pub(crate) functions: FunctionTable,
     pub(crate) executors: ExecutorTable,
+    pub(crate) gathering: Option<Gathering>,
     pub(crate) starts: Starts,
     pub(crate) recalls: Recalls,
     pub(crate) interrupts: Interrupts,
@@ -74,6 +78,8 @@ impl<J> Scheduler<J> {
             jobs: JobTable::new(),
             records: Records::default(),
             classes: ClassTable::new(),
+            demands: DemandTable::default(),
+            gathering: None,
             suspects: Suspects::default(),
             dependencies: Dependencies::default(),
             time_limits: TimeLimits::default(),
@@ -115,7 +121,9 @@ impl<J> Scheduler<J> {
         if self.destroyed {
             return Err(Destroyed { data });
         }
-        let class = self.classes.acquire(terms, &mut self.shares);
+        let class = self
+            .classes
+            .acquire(terms, &mut self.shares, &mut self.demands);
         let job = self.take_in(function, class, data, now)?;
         if let Some(limit) = terms.time_limit {
             self.time_limits.add(job, limit);
@@ -170,7 +178,7 @@ impl<J> Scheduler<J> {
     #[inline]
     fn enqueue(&mut self, job: JobId, class: u32) {
         let class = self.classes.get(class);
-        self.shares.push(job, class.share, class.priority);
+        self.shares.push(job, class);
         if self.starts.is_given_up() {
             self.starts.revive();
             self.start_missing();
@@ -222,6 +230,7 @@ impl<J> Scheduler<J> {
             self.interrupts.deadline(),
             self.time_limits.next(),
             self.retries.next(),
+            self.gathering.map(|gathering| gathering.until),
         ]
         .into_iter()
         .flatten()
@@ -290,7 +299,8 @@ impl<J> Scheduler<J> {
     /// A job of a class has been removed from the table.
     #[inline]
     pub(crate) fn leave_class(&mut self, class: u32) {
-        self.classes.release(class, &mut self.shares);
+        let (shares, demands) = (&mut self.shares, &mut self.demands);
+        self.classes.release(class, shares, demands);
         self.forgive_if_idle();
     }
 
@@ -306,15 +316,22 @@ impl<J> Scheduler<J> {
     /// or is queued again.
     pub(crate) fn release(&mut self, held: &Held, took: Took) {
         if let Some(entry) = self.jobs.get(held.job) {
-            self.release_from(entry.class, held, took);
+            let (class, executor) = (entry.class, entry.executor);
+            self.release_from(class, executor, held, took);
         }
     }
 
-    /// The same for a job of a class that is known.
+    /// The same for a job of a class that is known, and the slot of its executor.
     #[inline]
-    pub(crate) fn release_from(&mut self, class: u32, held: &Held, took: Took) {
-        let share = self.classes.get(class).share;
-        self.shares.released(share, held.charge, took);
+    pub(crate) fn release_from(&mut self, class: u32, executor: u32, held: &Held, took: Took) {
+        let class = self.classes.get(class);
+        let mut slots = 1;
+        if held.taken != Taken::Nothing {
+            let demand = self.demands.get(class.demand);
+            slots = demand.slots;
+            self.executors.give_back(executor, held.taken, demand);
+        }
+        self.shares.released(class.share, held.charge, took, slots);
     }
 
     /// Gives a job that nobody holds any more its place in the queue.
@@ -330,7 +347,7 @@ impl<J> Scheduler<J> {
             self.suspects.put(job);
         } else {
             let class = self.classes.get(class);
-            self.shares.give_back(job, class.share, class.priority);
+            self.shares.give_back(job, class);
         }
         self.starts.revive();
     }

@@ -16,11 +16,14 @@ use std::num::NonZeroU32;
 
 use slab::Slab;
 
+use crate::classes::Class;
+use crate::demand::NOTHING;
 use crate::estimate::FLOOR;
 use crate::virtual_time::VirtualTime;
 use crate::{JobId, ShareId};
 
 mod audit;
+mod packed;
 mod share;
 
 use share::Share;
@@ -43,12 +46,26 @@ pub(crate) enum Took {
     Unknown,
 }
 
+impl Took {
+    /// The same for a job that takes so many slots.
+    fn of_slots(self, slots: u32) -> Self {
+        match self {
+            Self::Measured(nanos) => Self::Measured(nanos.max(FLOOR).saturating_mul(slots.into())),
+            other => other,
+        }
+    }
+}
+
 /// The job that is next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next {
     pub(crate) job: JobId,
     share: u32,
     priority: i32,
+    /// What it needs: a place in the table of demands.
+    pub(crate) demand: u32,
+    /// It is next because it has waited longest.
+    is_by_age: bool,
 }
 
 /// All shares, and the jobs that wait in them.
@@ -67,6 +84,10 @@ pub(crate) struct ShareTable {
     usual: u32,
     /// Jobs that wait in all shares.
     queued: usize,
+    /// Those of them that need more than a slot.
+    demanding: usize,
+    /// The share in which a start by age is due to a job that others are held up for.
+    kept_turn: Option<u32>,
     ageing: Option<NonZeroU32>,
 }
 
@@ -82,6 +103,8 @@ impl ShareTable {
             virtual_time: VirtualTime::default(),
             usual: USUAL,
             queued: 0,
+            demanding: 0,
+            kept_turn: None,
             ageing,
         }
     }
@@ -209,36 +232,40 @@ impl ShareTable {
 
     /// Adds a job that is newer than all that were added before.
     #[inline]
-    pub(crate) fn push(&mut self, job: JobId, slot: u32, priority: i32) {
-        if let Some(share) = self.slots.get_mut(slot as usize) {
-            share.queue.push(job, priority);
+    pub(crate) fn push(&mut self, job: JobId, class: Class) {
+        if let Some(share) = self.slots.get_mut(class.share as usize) {
+            share.queue_of(class.demand).push(job, class.priority);
             self.queued += 1;
+            self.demanding += usize::from(class.demand != NOTHING);
         }
-        self.refresh(slot);
+        self.refresh(class.share);
     }
 
     /// Gives a job its place back that had left its queue.
-    pub(crate) fn give_back(&mut self, job: JobId, slot: u32, priority: i32) {
-        if let Some(share) = self.slots.get_mut(slot as usize) {
-            share.queue.give_back(job, priority);
+    pub(crate) fn give_back(&mut self, job: JobId, class: Class) {
+        if let Some(share) = self.slots.get_mut(class.share as usize) {
+            share.queue_of(class.demand).give_back(job, class.priority);
             self.queued += 1;
+            self.demanding += usize::from(class.demand != NOTHING);
         }
-        self.refresh(slot);
+        self.refresh(class.share);
     }
 
     /// Removes a job that waits and is about to end.
     pub(crate) fn remove(
         &mut self,
         job: JobId,
-        slot: u32,
-        priority: i32,
+        class: Class,
         is_live: impl Fn(JobId) -> bool + Copy,
     ) {
-        if let Some(share) = self.slots.get_mut(slot as usize) {
-            share.queue.remove(job, priority, is_live);
+        if let Some(share) = self.slots.get_mut(class.share as usize) {
+            let queue = share.queue_of(class.demand);
+            queue.remove(job, class.priority, is_live);
+            share.drop_if_empty(class.demand);
             self.queued -= 1;
+            self.demanding -= usize::from(class.demand != NOTHING);
         }
-        self.refresh(slot);
+        self.refresh(class.share);
     }
 
     /// Removes all jobs that wait, and gives them in the order of their submission.
@@ -246,17 +273,21 @@ impl ShareTable {
         let mut all = Vec::new();
         for (_, share) in &mut self.slots {
             all.extend(share.queue.take_all(is_live));
+            for mut queue in std::mem::take(&mut share.demanding).into_values() {
+                all.extend(queue.take_all(is_live));
+            }
             share.is_ready = false;
         }
         self.ready.clear();
         self.queued = 0;
+        self.demanding = 0;
         all.sort_unstable();
         all
     }
 
     // Jobs start and end.
 
-    /// The job that is next, of those that may be sent.
+    /// The job that is next, where no job needs more than a slot.
     #[inline]
     pub(crate) fn next(&mut self, is_live: impl Fn(JobId) -> bool + Copy) -> Option<Next> {
         let slot = if self.is_alone() {
@@ -274,6 +305,8 @@ impl ShareTable {
             job,
             share,
             priority,
+            demand: NOTHING,
+            is_by_age: false,
         })
     }
 
@@ -291,18 +324,24 @@ impl ShareTable {
     #[inline]
     pub(crate) fn pop(&mut self, next: Next) {
         if let Some(share) = self.slots.get_mut(next.share as usize) {
-            share.queue.pop((next.job, next.priority), self.ageing);
+            if share.demanding.is_empty() {
+                share.queue.pop((next.job, next.priority), self.ageing);
+            } else {
+                let keeps_turn = self.kept_turn == Some(next.share);
+                share.take(next, self.ageing.filter(|_| !keeps_turn));
+                self.demanding -= usize::from(next.demand != NOTHING);
+            }
             self.queued -= 1;
             self.virtual_time = share.tag;
         }
     }
 
-    /// A job of a share is sent that is expected to take so many nanoseconds, if that is known.
-    /// Gives what the share is charged with.
+    /// A job of a share is sent that is expected to take so many nanoseconds, if that is known,
+    /// of so many slots. Gives what the share is charged with.
     #[inline]
-    pub(crate) fn sent(&mut self, slot: u32, expected: Option<u32>) -> u32 {
+    pub(crate) fn sent(&mut self, slot: u32, expected: Option<u32>, slots: u32) -> u32 {
         if !self.is_alone() {
-            return self.sent_among_others(slot, expected);
+            return self.sent_among_others(slot, expected, slots);
         }
         if let Some(share) = self.slots.get_mut(slot as usize) {
             share.held += 1;
@@ -311,8 +350,8 @@ impl ShareTable {
     }
 
     #[inline(never)]
-    fn sent_among_others(&mut self, slot: u32, expected: Option<u32>) -> u32 {
-        let charge = expected.unwrap_or(self.usual);
+    fn sent_among_others(&mut self, slot: u32, expected: Option<u32>, slots: u32) -> u32 {
+        let charge = expected.unwrap_or(self.usual).saturating_mul(slots);
         if let Some(share) = self.slots.get_mut(slot as usize) {
             share.charge(charge);
         }
@@ -338,9 +377,10 @@ impl ShareTable {
         self.forgive();
     }
 
-    /// An executor does not hold a job of a share any more, which was charged with so much.
+    /// An executor does not hold a job of a share any more, which was charged with so much for
+    /// so many slots.
     #[inline]
-    pub(crate) fn released(&mut self, slot: u32, charge: u32, took: Took) {
+    pub(crate) fn released(&mut self, slot: u32, charge: u32, took: Took, slots: u32) {
         let counts = charge > 0 || !self.is_alone();
         let Some(share) = self.slots.get_mut(slot as usize) else {
             return;
@@ -351,7 +391,7 @@ impl ShareTable {
             self.usual = self.usual - self.usual / 8 + nanos / 8;
         }
         if counts {
-            self.put_right(slot, charge, took);
+            self.put_right(slot, charge, took.of_slots(slots));
         }
     }
 

@@ -55,7 +55,7 @@ impl<J> Scheduler<J> {
         Some(ShareStats {
             weight: share.weight,
             limit: share.limit,
-            queued: share.queue.len() + suspects,
+            queued: share.queued() + suspects,
             held: share.held,
             run_time: Duration::from_nanos(share.run_time),
         })

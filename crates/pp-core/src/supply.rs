@@ -30,23 +30,31 @@ impl<J> Scheduler<J> {
         let mut ready = self
             .executors
             .iter()
+            .filter(|&(slot, executor)| {
+                executor.state == ExecutorState::Ready && !self.executors.is_closed_node(slot)
+            })
             .map(|(_, executor)| executor)
-            .filter(|executor| executor.state == ExecutorState::Ready)
             .peekable();
         ready.peek()?;
         let mut supply = Supply {
             lasts: Duration::MAX,
             jobs: 0,
         };
+        let mut kept = self.executors.kept_idle();
         for executor in ready {
+            if executor.held.is_empty() && !executor.is_node() && kept > 0 {
+                // It is to idle, for a job that needs several slots.
+                kept -= 1;
+                continue;
+            }
             if is_hungry(executor) || executor.stalled {
                 return None;
             }
             let runs = executor.held.oldest().map_or(0, |held| held.expected.least);
-            let least = executor.held.least() / (executor.held.slots() as u64).max(1);
+            let least = executor.held.least() / (executor.held.lanes() as u64).max(1);
             let ahead = least.saturating_sub(u64::from(runs));
             supply.lasts = supply.lasts.min(Duration::from_nanos(ahead));
-            supply.jobs += executor.held.len() - executor.held.slots();
+            supply.jobs += executor.held.len() - executor.held.lanes();
         }
         Some(supply)
     }
@@ -61,5 +69,5 @@ impl<J> Scheduler<J> {
 
 /// Whether an executor has nothing ahead of what it runs.
 fn is_hungry(executor: &Executor) -> bool {
-    executor.held.len() <= executor.held.slots()
+    executor.held.len() <= executor.held.lanes()
 }

@@ -5,10 +5,13 @@
 //! a *suspect*, and no node gets two suspects at a time: then the next loss charges the
 //! one that is to blame, and its companions of earlier losses end as they should.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::charges::LOSS;
 use crate::executor::Executor;
+use crate::gathering::Gathers;
 use crate::{JobId, Scheduler};
 
 /// All suspects.
@@ -75,11 +78,19 @@ impl<J> Scheduler<J> {
     }
 
     /// Sends suspects that wait, each to an executor that has none. Those go to workers
-    /// only where there are no nodes: whatever took nodes down should not be tried here.
-    pub(crate) fn pump_suspects(&mut self) {
-        while let Some(job) = self.next_suspect() {
-            let Some(slot) = self.place_for_suspect() else {
-                return;
+    /// only where there are no nodes: whatever took nodes down should not be tried here. Others
+    /// are held up for the first of them that lacks nothing but slots.
+    pub(crate) fn pump_suspects(&mut self, gathers: &mut Gathers) {
+        let mut after = None;
+        while let Some(job) = self.next_suspect(after) {
+            after = Some(job);
+            let Some(slot) = self.place_for_suspect(job) else {
+                if self.demand_of(job).is_plain() {
+                    // There is no place for the others either.
+                    return;
+                }
+                self.gather_for_suspect(job, gathers);
+                continue;
             };
             self.suspects.queued.remove(&job);
             self.suspects.placed.insert(job, slot);
@@ -93,27 +104,54 @@ impl<J> Scheduler<J> {
         }
     }
 
-    /// The first whose share may have more jobs with executors.
-    pub(crate) fn next_suspect(&self) -> Option<JobId> {
-        let may_be_sent = |job: &JobId| {
+    /// The first after another one whose share may have more jobs with executors.
+    pub(crate) fn next_suspect(&self, after: Option<JobId>) -> Option<JobId> {
+        let may_be_sent = |job: &&JobId| {
             let class = self
                 .jobs
-                .get(*job)
+                .get(**job)
                 .map(|entry| self.classes.get(entry.class));
             class.is_some_and(|class| self.shares.has_room(class.share))
         };
-        self.suspects.names().find(may_be_sent)
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut names = self.suspects.queued.range((after, Bound::Unbounded));
+        names.find(may_be_sent).copied()
     }
 
-    pub(crate) fn place_for_suspect(&self) -> Option<u32> {
+    /// The executors that a suspect may go to.
+    fn places_for_suspects(&self) -> impl Iterator<Item = u32> + '_ {
         let has_nodes = self.executors.nodes().ready > 0;
         let taken: BTreeSet<u32> = self.suspects.placed.values().copied().collect();
-        let is_meant = |slot: u32, executor: &Executor| {
+        let is_meant = move |slot: u32, executor: &Executor| {
             executor.is_node() == has_nodes && !taken.contains(&slot)
         };
         let slots = self.executors.iter();
-        let meant = slots.filter(|&(slot, executor)| is_meant(slot, executor));
-        let with_room = meant.filter_map(|(slot, _)| Some((self.executors.room(slot)?, slot)));
+        let meant = slots.filter(move |&(slot, executor)| is_meant(slot, executor));
+        meant.map(|(slot, _)| slot)
+    }
+
+    pub(crate) fn place_for_suspect(&self, job: JobId) -> Option<u32> {
+        let demand = self.demand_of(job);
+        let fits = |slot: &u32| {
+            let site = self.executors.site_of(*slot);
+            let fits = |site| self.executors.fits(site, demand);
+            // On this machine, it has to be a worker that idles.
+            let is_free = self.executors.starts_at_once(*slot) && site.is_some_and(fits);
+            demand.is_plain() || is_free
+        };
+        let meant = self.places_for_suspects().filter(fits);
+        let with_room = meant.filter_map(|slot| Some((self.executors.room(slot)?, slot)));
         with_room.min().map(|(_, slot)| slot)
+    }
+
+    fn gather_for_suspect(&mut self, job: JobId, gathers: &mut Gathers) {
+        let demand = self.demand_of(job);
+        let sites = self.places_for_suspects();
+        let sites = sites.filter_map(|slot| self.executors.site_of(slot));
+        let able = sites.filter(|&site| self.executors.could_fit(site, demand));
+        let nearest = able.min_by_key(|&site| Reverse(self.executors.free_on(site)));
+        if let Some(site) = nearest {
+            self.gather(job, site, gathers);
+        }
     }
 }

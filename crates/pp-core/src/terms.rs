@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{JobId, ShareId};
+use crate::{Demand, JobId, ShareId};
 
 /// What is asked for a job beyond the plain; see
 /// [`Scheduler::submit_with`](crate::Scheduler::submit_with). The default is a plain job.
@@ -25,6 +25,8 @@ pub struct Terms {
     /// Whether it is run again when it raises something. A node need not be told: it says what
     /// a job has raised, and that is decided here.
     pub retries: Retries,
+    /// What it needs beyond a slot, where it runs. A node that runs it is to be told.
+    pub demand: Demand,
 }
 
 /// How often a job is run again that has [raised](crate::Scheduler::job_raised) something.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::demand::NOTHING;
 use crate::executor::{ExecutorKind, ExecutorState};
 use crate::held::HeldState;
 use crate::job::{PAUSED, QUEUED, WAITING};
 use crate::time::Time;
-use crate::{ExecutorId, FunctionId, JobId, Scheduler, ShareId};
+use crate::{Demand, ExecutorId, FunctionId, JobId, Scheduler, ShareId};
 
 /// Where a live job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,18 @@ pub enum JobState {
     },
 }
 
+impl JobState {
+    /// Who holds it, if anybody does.
+    pub fn executor(self) -> Option<ExecutorId> {
+        match self {
+            Self::Waiting | Self::Paused | Self::Queued => None,
+            Self::Sent { executor }
+            | Self::Recalling { executor }
+            | Self::Cancelling { executor } => Some(executor),
+        }
+    }
+}
+
 /// One live job.
 #[derive(Clone, Copy, Debug)]
 pub struct JobView<'a, J> {
@@ -52,6 +65,8 @@ pub struct JobView<'a, J> {
     pub priority: i32,
     /// The share that it belongs to.
     pub share: ShareId,
+    /// What it needs where it runs, each resource once.
+    pub demand: &'a Demand,
     /// Where it is.
     pub state: JobState,
 }
@@ -139,6 +154,7 @@ impl<J> Scheduler<J> {
             attempts: self.retries.used(job).saturating_add(1),
             priority: class.priority,
             share: self.shares.get(class.share)?.id,
+            demand: self.demands.get(class.demand),
             state: self.job_state(entry.executor, entry.place)?,
         })
     }
@@ -170,6 +186,12 @@ impl<J> Scheduler<J> {
         let record = self.records.get(job);
         let charged = u32::from(record.deaths).saturating_add(record.losses());
         charged.saturating_add(self.retries.used(job))
+    }
+
+    /// What a live job needs, if that is more than one slot.
+    pub fn demand(&self, job: JobId) -> Option<&Demand> {
+        let class = self.classes.get(self.jobs.get(job)?.class);
+        (class.demand != NOTHING).then(|| self.demands.get(class.demand))
     }
 
     /// How long a live job may run at a time, if that is limited.
@@ -254,6 +276,9 @@ impl<J> Scheduler<J> {
         self.jobs.len() == 0
             && self.shares.is_bare()
             && self.classes.is_bare()
+            && self.demands.is_bare()
+            && self.gathering.is_none()
+            && self.executors.is_untaken()
             && self.records.is_empty()
             && self.suspects.is_empty()
             && self.dependencies.is_empty()

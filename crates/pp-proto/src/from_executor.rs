@@ -141,6 +141,14 @@ pub enum FromExecutor<'a> {
         /// How many nodes were lost while holding it.
         losses: u32,
     },
+    /// The node has this much of a resource, for all jobs together. Sent once for each, before
+    /// the first `Capacity`; each replaces the one of the same resource before.
+    Supply {
+        /// What the resource is called; at most [`NAME_MAX`](crate::limits::NAME_MAX) bytes.
+        resource: &'a str,
+        /// How much: bytes of memory, or thousandths of anything else.
+        amount: u64,
+    },
 }
 
 impl<'a> FromExecutor<'a> {
@@ -199,6 +207,7 @@ impl<'a> Message<'a> for FromExecutor<'a> {
         "Carry",
         "Leaving",
         "Charge",
+        "Supply",
     ];
 
     #[inline]
@@ -220,6 +229,7 @@ impl<'a> Message<'a> for FromExecutor<'a> {
             Self::Carry { .. } => 13,
             Self::Leaving => 14,
             Self::Charge { .. } => 15,
+            Self::Supply { .. } => 16,
         }
     }
 
@@ -230,6 +240,7 @@ impl<'a> Message<'a> for FromExecutor<'a> {
             Self::More { bytes, .. } => bytes.len(),
             Self::Fault { text } => text.len(),
             Self::Introduce { name, .. } => name.len(),
+            Self::Supply { resource, .. } => resource.len(),
             _ => 0,
         }
     }
@@ -248,6 +259,7 @@ impl<'a> Message<'a> for FromExecutor<'a> {
                 Err(Violation::FaultTooLong { len: text.len() })
             }
             Self::Introduce { name, .. } => check_name(name),
+            Self::Supply { resource, .. } => check_name(resource),
             Self::Carry { body, .. } => body.check(),
             _ => Ok(()),
         }

@@ -149,6 +149,30 @@ pub enum ToExecutor<'a> {
         job: u64,
         /// How long it may run at a time, in nanoseconds; 0 for any time.
         time_limit_ns: u64,
+        /// How many slots it takes.
+        slots: u32,
+    },
+    /// The job that comes next needs this much of a resource. Sent once for each.
+    Need {
+        /// Which job.
+        job: u64,
+        /// What the resource is called; at most [`NAME_MAX`](crate::limits::NAME_MAX) bytes.
+        resource: &'a str,
+        /// How much: bytes of memory, or thousandths of anything else.
+        amount: u64,
+    },
+    /// What of the machine the job that comes next is given. Only to workers.
+    Share {
+        /// Which job.
+        job: u64,
+        /// How many processors.
+        cpus: u32,
+        /// The most bytes of memory that it may take; 0 for any number.
+        memory: u64,
+        /// The devices that it may use, as their driver names them, if it has asked for any; at
+        /// most [`NAME_MAX`](crate::limits::NAME_MAX) bytes.
+        #[serde(borrow)]
+        devices: Option<&'a str>,
     },
 }
 
@@ -199,6 +223,8 @@ impl<'a> Message<'a> for ToExecutor<'a> {
         "Introduce",
         "Cancel",
         "Terms",
+        "Need",
+        "Share",
     ];
 
     #[inline]
@@ -222,6 +248,8 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             Self::Introduce { .. } => 15,
             Self::Cancel { .. } => 16,
             Self::Terms { .. } => 17,
+            Self::Need { .. } => 18,
+            Self::Share { .. } => 19,
         }
     }
 
@@ -233,6 +261,8 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             Self::Job { args, .. } => args.head().len(),
             Self::More { bytes, .. } => bytes.len(),
             Self::Introduce { route, name, .. } => route.len() + name.len(),
+            Self::Need { resource, .. } => resource.len(),
+            Self::Share { devices, .. } => devices.map_or(0, str::len),
             _ => 0,
         }
     }
@@ -248,6 +278,8 @@ impl<'a> Message<'a> for ToExecutor<'a> {
                 check_route(route)?;
                 check_name(name)
             }
+            Self::Need { resource, .. } => check_name(resource),
+            Self::Share { devices, .. } => check_name(devices.unwrap_or_default()),
             _ => Ok(()),
         }
     }

@@ -107,6 +107,24 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
         ToExecutor::Terms {
             job: 301,
             time_limit_ns: 1_500_000_000,
+            slots: 2,
+        },
+        ToExecutor::Need {
+            job: 301,
+            resource: "gpu",
+            amount: 1_000,
+        },
+        ToExecutor::Share {
+            job: 301,
+            cpus: 2,
+            memory: 1 << 30,
+            devices: Some("0,1"),
+        },
+        ToExecutor::Share {
+            job: 302,
+            cpus: 1,
+            memory: 0,
+            devices: None,
         },
     ]
 }
@@ -180,6 +198,10 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
             job: 2,
             deaths: 1,
             losses: 2,
+        },
+        FromExecutor::Supply {
+            resource: "memory",
+            amount: 1 << 34,
         },
     ]);
     messages

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pp_runtime::{
@@ -12,6 +13,7 @@ use pp_runtime::{
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::engine::shared_names;
 use crate::errors::raise;
 
 /// The files of the user's own authority, the certificate and its key.
@@ -94,7 +96,8 @@ impl Daemon {
     /// Starts to listen. `command` and `env` start a worker.
     #[new]
     #[pyo3(signature = (listen, command, env, *, name, python, workers, secret, certificates,
-                        discovery, behind, dial, weights, shared_memory, cache, restart))]
+                        discovery, behind, dial, weights, supply, gpus, shared_memory, cache,
+                        restart))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     #[allow(clippy::needless_pass_by_value)] // arguments from Python are owned
     fn new(
@@ -111,6 +114,8 @@ impl Daemon {
         behind: Vec<String>,
         dial: Vec<String>,
         weights: Vec<(String, u32)>,
+        supply: Vec<(String, u64)>,
+        gpus: Vec<String>,
         shared_memory: Option<u64>,
         cache: Option<u64>,
         restart: bool,
@@ -131,6 +136,8 @@ impl Daemon {
             workers,
             worker,
             restart,
+            supply: shared_names(supply),
+            gpus: gpus.into_iter().map(Arc::from).collect(),
             shared_memory,
             cache,
             discovery,

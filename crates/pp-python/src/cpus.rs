@@ -1,4 +1,4 @@
-//! How many processors this process may use.
+//! How many processors, and how much memory, this process may use.
 
 use pyo3::prelude::*;
 
@@ -7,4 +7,10 @@ use pyo3::prelude::*;
 #[pyfunction]
 pub(crate) fn available_cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many bytes of memory this process may use: what its cgroup leaves of the machine's.
+#[pyfunction]
+pub(crate) fn usable_memory() -> u64 {
+    pp_runtime::usable_memory()
 }

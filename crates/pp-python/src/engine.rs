@@ -210,6 +210,14 @@ impl Home {
     }
 }
 
+/// Amounts of resources by names that are kept.
+pub(crate) fn shared_names(amounts: Vec<(String, u64)>) -> Vec<(Arc<str>, u64)> {
+    let amounts = amounts.into_iter();
+    amounts
+        .map(|(name, amount)| (name.into(), amount))
+        .collect()
+}
+
 /// Runs jobs in worker processes of this machine.
 #[pyclass(frozen, weakref, module = "pp._core")]
 pub(crate) struct Engine {
@@ -225,6 +233,7 @@ impl Engine {
     #[new]
     #[pyo3(signature = (command, env, settings, *, dumps, on_failure, protocol,
                         max_worker_deaths, max_node_losses, max_jobs_per_worker, cancel_grace,
+                        supply, gpus,
                         shared_memory, writable_buffers, node_timeout, fail_alone))]
     #[allow(clippy::too_many_arguments)] // a constructor; named in Python
     fn new(
@@ -239,6 +248,8 @@ impl Engine {
         max_node_losses: NonZeroU32,
         max_jobs_per_worker: Option<NonZeroU32>,
         cancel_grace: f64,
+        supply: Vec<(String, u64)>,
+        gpus: Vec<String>,
         shared_memory: Option<u64>,
         writable_buffers: bool,
         node_timeout: f64,
@@ -257,6 +268,8 @@ impl Engine {
             },
             max_jobs_per_worker,
             cancel_grace: Duration::try_from_secs_f64(cancel_grace).unwrap_or(Duration::MAX),
+            supply: shared_names(supply),
+            gpus: gpus.into_iter().map(Arc::from).collect(),
             shared_memory,
             ..EngineConfig::new(worker, settings.to_vec().into())
         };

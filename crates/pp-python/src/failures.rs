@@ -34,8 +34,13 @@ pub(crate) fn failure_to_python<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let details = PyDict::new(py);
     let exit = match failure {
-        JobFailure::WorkerDied { deaths, last } => {
+        JobFailure::WorkerDied {
+            deaths,
+            last,
+            memory,
+        } => {
             details.set_item("deaths", deaths)?;
+            details.set_item("memory", memory)?;
             Some(last)
         }
         JobFailure::NoWorker { reason, last } => {
@@ -51,6 +56,16 @@ pub(crate) fn failure_to_python<'py>(
         JobFailure::NobodyLeft(_) => {
             let error = raise(py, "NodeLost", format!("the job was not run: {failure}"));
             return Ok(error.into_value(py).into_bound(py).into_any());
+        }
+        JobFailure::Unsatisfiable {
+            resource,
+            wanted,
+            most,
+        } => {
+            details.set_item("resource", resource.as_deref())?;
+            details.set_item("wanted", wanted)?;
+            details.set_item("most", most)?;
+            return hooks(py)?.call_method("unsatisfiable", (), Some(&details));
         }
         JobFailure::TimedOut(limit) => {
             details.set_item("limit", limit.as_secs_f64())?;

@@ -54,6 +54,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(slots::load_message, module)?)?;
     module.add_function(wrap_pyfunction!(worker::undertake, module)?)?;
     module.add_function(wrap_pyfunction!(cpus::available_cpus, module)?)?;
+    module.add_function(wrap_pyfunction!(cpus::usable_memory, module)?)?;
     module.add_function(wrap_pyfunction!(cluster::expand_node, module)?)?;
     module.add_function(wrap_pyfunction!(log::start_log, module)?)?;
     module.add_function(wrap_pyfunction!(log::set_log_level, module)?)?;

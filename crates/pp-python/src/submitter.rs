@@ -129,6 +129,9 @@ impl Submitter {
     ///         `Exception`, which includes `JobTimeout`.
     ///     backoff: how many seconds to wait before the first retry; it doubles with each, up to
     ///         a minute. Default 0.1.
+    ///     resources: what it needs of the machine that runs it, such as `{"cpu": 2, "gpu": 1,
+    ///         "memory": "4GiB", "licence": 1}`; one processor if nothing is said. No machine is
+    ///         given more jobs than it has resources for.
     ///     timeout: for how many seconds it may run at a time; None for any time. Then it is
     ///         ended as by `cancel`, and fails with `JobTimeout`.
     ///
@@ -145,11 +148,12 @@ impl Submitter {
                      callback=Given::Absent, callbackargs=Given::Absent, group=Given::Absent,
                      globals=Given::Absent, *, kwargs=Given::Absent, name=Given::Absent,
                      after=Given::Absent, priority=Given::Absent, timeout=Given::Absent,
-                     retries=Given::Absent, retry_on=Given::Absent, backoff=Given::Absent),
+                     retries=Given::Absent, retry_on=Given::Absent, backoff=Given::Absent,
+                     resources=Given::Absent),
         text_signature = "($self, func, args=(), depfuncs=(), modules=(), callback=None, \
                           callbackargs=(), group='default', globals=None, *, kwargs=None, \
                           name=None, after=(), priority=0, timeout=None, retries=0, \
-                          retry_on=None, backoff=0.1)"
+                          retry_on=None, backoff=0.1, resources=None)"
     )]
     #[allow(clippy::too_many_arguments)] // the classic signature
     #[allow(clippy::doc_markdown)] // Python's docstring
@@ -171,6 +175,7 @@ impl Submitter {
         retries: Given<'py>,
         retry_on: Given<'py>,
         backoff: Given<'py>,
+        resources: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
         let terms = [
@@ -182,6 +187,7 @@ impl Submitter {
             ("retries", retries),
             ("retry_on", retry_on),
             ("backoff", backoff),
+            ("resources", resources),
         ];
         let is_plain = terms.iter().all(|(_, given)| given.is_absent());
         let nothing = PyTuple::empty(py);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_runtime::{Asked, Job as RuntimeJob, Retries};
+use pp_runtime::{Asked, Job as RuntimeJob, Needs, Retries};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -16,6 +16,7 @@ pub(crate) struct Terms {
     priority: i32,
     time_limit: Option<Duration>,
     retries: Retries,
+    needs: Needs,
     after: Vec<Py<Job>>,
     name: Option<Arc<str>>,
 }
@@ -30,7 +31,7 @@ impl Terms {
     /// `time_limit` and pauses are in seconds; `after` are jobs of the server that gets the job.
     #[new]
     #[pyo3(signature = (*, priority, time_limit, retries, pause, max_pause, retries_timeouts,
-                        after, name))]
+                        slots, amounts, after, name))]
     #[allow(clippy::too_many_arguments)] // named in Python
     fn new(
         priority: i32,
@@ -39,6 +40,8 @@ impl Terms {
         pause: f64,
         max_pause: f64,
         retries_timeouts: bool,
+        slots: u32,
+        amounts: Vec<(String, u64)>,
         after: Vec<Py<Job>>,
         name: Option<String>,
     ) -> Self {
@@ -50,6 +53,13 @@ impl Terms {
                 pause: duration(pause).unwrap_or(Duration::MAX),
                 max_pause: duration(max_pause).unwrap_or_default(),
                 on_timeout: retries_timeouts,
+            },
+            needs: Needs {
+                slots,
+                amounts: amounts
+                    .into_iter()
+                    .map(|(name, amount)| (name.into(), amount))
+                    .collect(),
             },
             after,
             name: name.map(Arc::from),
@@ -75,6 +85,7 @@ impl Terms {
             name: self.name.clone(),
             priority: self.priority,
             retries: self.retries,
+            needs: self.needs.clone(),
             time_limit: self.time_limit,
             after: after.collect::<PyResult<_>>()?,
             inputs,

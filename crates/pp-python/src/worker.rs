@@ -37,6 +37,7 @@ struct Hooks<'py> {
     output: Output<'py>,
     errors: Bound<'py, PyAny>,
     has_errors: Arc<AtomicBool>,
+    share: Bound<'py, PyAny>,
     serialization_error: Bound<'py, PyAny>,
     protocol: u8,
     /// Whether buffers arrive as private copies that may be written to.
@@ -100,9 +101,10 @@ impl WorkerSession {
     /// buffer_callback)` may raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
     /// for `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
     /// `output.take()`, which gives that as bytes; `errors.take()` gives what was written to
-    /// `sys.stderr` if `note_errors` was called. A worker that has more than `max_memory` bytes
+    /// `sys.stderr` if `note_errors` was called. `share.enter(cpus, memory, devices)` and
+    /// `share.leave()` enclose a job that was given a share of the machine. A worker that has more than `max_memory` bytes
     /// after a job asks to be replaced.
-    #[pyo3(signature = (*, load_function, dump_result, describe, output, errors,
+    #[pyo3(signature = (*, load_function, dump_result, describe, output, errors, share,
                         serialization_error, protocol, writable_buffers, max_memory))]
     #[allow(clippy::too_many_arguments)] // named in Python
     fn run<'py>(
@@ -113,6 +115,7 @@ impl WorkerSession {
         describe: Bound<'py, PyAny>,
         output: Bound<'py, PyAny>,
         errors: Bound<'py, PyAny>,
+        share: Bound<'py, PyAny>,
         serialization_error: Bound<'py, PyAny>,
         protocol: u8,
         writable_buffers: bool,
@@ -125,6 +128,7 @@ impl WorkerSession {
             output: Output::new(output)?,
             errors,
             has_errors: Arc::clone(&self.has_errors),
+            share,
             serialization_error,
             protocol,
             writable: writable_buffers,
@@ -152,6 +156,7 @@ impl WorkerSession {
                     function,
                     args,
                     segments,
+                    share,
                 } => {
                     let function = functions
                         .get_mut(&function)
@@ -159,7 +164,15 @@ impl WorkerSession {
                     // One that came before this job is not for it.
                     ignore_interrupts(py);
                     let had_segments = !segments.is_empty();
+                    let is_shared = share.is_some();
+                    if let Some(share) = share {
+                        let given = (share.cpus, share.memory, share.devices);
+                        hooks.share.call_method1(intern!(py, "enter"), given)?;
+                    }
                     let answer = hooks.run_job(py, function, (args, segments), &mut pickle)?;
+                    if is_shared {
+                        hooks.share.call_method0(intern!(py, "leave"))?;
+                    }
                     if session.is_fork() {
                         // A job forked and its child returned: only the worker answers.
                         py.import("os")?.call_method1("_exit", (0,))?;

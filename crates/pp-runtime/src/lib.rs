@@ -30,14 +30,15 @@ pub use pp_core::Retries;
 
 pub use engine::{
     Asked, Attention, Engine, EngineConfig, EngineError, Function, Group, Inputs, InputsError, Job,
-    JobFailure, NobodyLeft, NodeView, Notice, Notices, Object, Outcome, Past, Place, Report, Stage,
-    Totals,
+    JobFailure, Needs, NobodyLeft, NodeView, Notice, Notices, Object, Outcome, Past, Place, Report,
+    Stage, Totals,
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,
     Uses, random_id,
 };
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
+pub use segments::usable_memory;
 pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};
 pub use shm::RingCorrupt;
-pub use worker::{Current, Next, Session, SessionError, Status};
+pub use worker::{Current, Next, Session, SessionError, Share, Status};

@@ -152,7 +152,7 @@ fn a_job_that_kills_its_workers_fails_alone() {
     let after: Vec<_> = (0..200u32).map(|n| bench.submit(number(n))).collect();
     assert!(killer.wait(LONG));
     match killer.outcome().and_then(Outcome::failure) {
-        Some(JobFailure::WorkerDied { deaths, last }) => {
+        Some(JobFailure::WorkerDied { deaths, last, .. }) => {
             assert_eq!(*deaths, 2);
             assert_eq!(last.status.signal_name().as_deref(), Some("SIGABRT"));
         }

@@ -13,6 +13,8 @@ use crate::setup::Setup;
 use crate::world::Settings;
 use crate::{MS, S, US};
 
+mod needs;
+
 /// What a scenario may do to its jobs, so that only what it does is excused.
 #[derive(Clone, Copy, Debug, Default)]
 // Each of these is a choice of its own.
@@ -136,6 +138,7 @@ impl Author {
             let shares = self.shares(client, count);
             let mut jobs: Vec<JobSpec> = (0..count).map(|_| self.job(&functions)).collect();
             self.settle_terms(&mut jobs, shares);
+            self.settle_needs(client, &mut jobs);
             self.spoil(&mut jobs);
             self.poison(&mut jobs);
             let batches = self.rng.index(5) + 1;

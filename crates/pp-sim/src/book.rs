@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pp_core::{Ending, JobId, Retries, ShareId, Terms};
+use pp_core::{Demand, Ending, JobId, ResourceId, Retries, ShareId, Terms};
 
 use crate::violation::Violation;
 
@@ -22,6 +22,23 @@ pub enum Kind {
 
 /// The longest pause before a job is run again.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// How much of each of two resources.
+pub type Amounts = [u64; 2];
+
+/// What machines have that run jobs themselves, and gateways have not: of these nobody knows
+/// what one of the machines behind them has.
+const MACHINE: ResourceId = ResourceId::from_u64(0);
+
+/// What a machine has that has so much of each resource.
+pub(crate) fn supply(amounts: Amounts) -> Vec<(ResourceId, u64)> {
+    let machine = std::iter::once((MACHINE, u64::from(u32::MAX)));
+    machine.chain(named(amounts)).collect()
+}
+
+fn named(amounts: Amounts) -> impl Iterator<Item = (ResourceId, u64)> {
+    (1..).map(ResourceId::from_u64).zip(amounts)
+}
 
 /// A job as its caller submits it.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +63,10 @@ pub struct JobSpec {
     pub priority: i32,
     /// The share that it belongs to, at its client.
     pub share: u64,
+    /// How many slots it takes of one machine.
+    pub slots: u32,
+    /// How much it needs of each resource there.
+    pub amounts: Amounts,
 }
 
 impl JobSpec {
@@ -62,7 +83,26 @@ impl JobSpec {
             outlives_timeout: false,
             priority: 0,
             share: 0,
+            slots: 1,
+            amounts: [0; 2],
         }
+    }
+
+    /// What it needs of the machine that runs it.
+    pub(crate) fn demand(&self) -> Demand {
+        if !self.is_demanding() {
+            return Demand::default();
+        }
+        let amounts = std::iter::once((MACHINE, 1)).chain(named(self.amounts));
+        Demand {
+            slots: self.slots,
+            amounts: amounts.collect(),
+        }
+    }
+
+    /// Whether it needs more than a slot.
+    pub(crate) fn is_demanding(&self) -> bool {
+        self.slots > 1 || self.amounts != [0; 2]
     }
 
     /// What the scheduler of its caller is asked for.
@@ -87,6 +127,7 @@ impl JobSpec {
     pub(crate) fn terms_for_node(&self) -> Terms {
         Terms {
             time_limit: self.time_limit.map(Duration::from_nanos),
+            demand: self.demand(),
             ..Terms::default()
         }
     }
@@ -115,6 +156,8 @@ pub enum Outcome {
     DependencyFailed,
     /// One that it was to begin after was cancelled.
     DependencyCancelled,
+    /// No machine could ever hold it.
+    Unsatisfiable,
     /// Its client was destroyed.
     Destroyed,
 }
@@ -143,6 +186,7 @@ impl From<Ending> for Outcome {
             Ending::TimedOut { .. } => Self::TimedOut,
             Ending::DependencyFailed { .. } => Self::DependencyFailed,
             Ending::DependencyCancelled { .. } => Self::DependencyCancelled,
+            Ending::Unsatisfiable { .. } => Self::Unsatisfiable,
             Ending::Destroyed => Self::Destroyed,
         }
     }

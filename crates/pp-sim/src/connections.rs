@@ -92,6 +92,7 @@ impl Simulation {
             link,
             ..Uplink::default()
         });
+        session.stock_up(&self.world);
         session.plan_beat(&mut self.world);
         for mind in 0..session.minds.len() {
             self.world.plan(0, Event::Dial { engine: id, mind });

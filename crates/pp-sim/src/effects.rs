@@ -256,6 +256,9 @@ impl Engine {
         let (speed, role) = (host.speed, host.role);
         let spec = world.book.begin(number, world.now)?;
         world.counts.begun += 1;
+        if spec.is_demanding() {
+            self.check_amounts(world)?;
+        }
         let (engine, since) = (self.id, world.now);
         let takes = spec.run_time.saturating_mul(100) / speed;
         let end = Event::End {
@@ -290,7 +293,7 @@ impl Engine {
         if self.uplink.is_none() {
             return;
         }
-        let slots = self.slots();
+        let (slots, amounts) = (self.slots(), self.supply(world));
         let Some(uplink) = &mut self.uplink else {
             return;
         };
@@ -300,6 +303,11 @@ impl Engine {
         }
         if self.is_unable {
             return self.leave_parent(Parting::Fault, world);
+        }
+        if uplink.told.is_none()
+            && let Some(amounts) = amounts
+        {
+            world.say(link, NODE, Message::Supply { amounts });
         }
         if uplink.told != Some(slots) {
             uplink.told = Some(slots);

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{ExecutorId, FunctionId, Raised, Scheduler, Service, ShareId};
+use pp_core::{ExecutorId, FunctionId, Machine, Raised, Scheduler, Service, ShareId};
 
-use crate::book::Outcome;
+use crate::book::{Amounts, Outcome, supply};
+use crate::host::Role;
 use crate::message::Message;
 use crate::net::NODE;
 use crate::pulse::Pulse;
@@ -151,6 +152,43 @@ impl Engine {
             settled: 0,
             limits: BTreeMap::new(),
         }
+    }
+
+    /// What its machine has of each resource, if it runs jobs and is no gateway.
+    pub(crate) fn supply(&self, world: &World) -> Option<Amounts> {
+        let host = world.hosts.get(self.host)?;
+        let runs_jobs = host.role == Role::Client || host.targets.is_empty();
+        runs_jobs.then_some(host.supply)
+    }
+
+    /// Lets its scheduler know what its machine has.
+    pub(crate) fn stock_up(&mut self, world: &World) {
+        if let Some(amounts) = self.supply(world) {
+            let now = world.time();
+            self.scheduler
+                .set_supply(Machine::Here, &supply(amounts), now);
+        }
+    }
+
+    /// What its workers run needs no more than its machine has.
+    pub(crate) fn check_amounts(&self, world: &World) -> Result<(), Violation> {
+        let runs = self.workers.values().filter_map(|worker| worker.runs);
+        let works = runs.filter_map(|job| self.scheduler.data(job));
+        let specs = works.filter_map(|work| world.book.spec(work.number()));
+        let mut taken: Amounts = [0; 2];
+        for spec in specs {
+            let amounts = taken.iter_mut().zip(spec.amounts);
+            amounts.for_each(|(sum, amount)| *sum += amount);
+        }
+        let has = self.supply(world).unwrap_or_default();
+        if taken.iter().zip(has).all(|(&taken, has)| taken <= has) {
+            return Ok(());
+        }
+        let detail = format!(
+            "engine {} runs jobs with {taken:?}, it has {has:?}",
+            self.id
+        );
+        Err(Violation::new("no machine is overcommitted", detail))
     }
 
     /// Whether it belongs to the caller of the jobs.

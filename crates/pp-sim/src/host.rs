@@ -1,5 +1,7 @@
 //! Machines.
 
+use crate::book::Amounts;
+
 /// What a machine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -37,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) frozen_until: u64,
     /// How many jobs it runs at a time, with its own workers.
     pub(crate) workers: u32,
+    /// How much it has of each resource, for each engine.
+    pub(crate) supply: Amounts,
     /// How fast it is, in percent.
     pub(crate) speed: u64,
     /// Nodes that it uses.
@@ -59,6 +63,7 @@ impl Host {
             power: Power::On,
             frozen_until: 0,
             workers,
+            supply: [0; 2],
             speed: speed.max(1),
             targets: Vec::new(),
             engines: Vec::new(),

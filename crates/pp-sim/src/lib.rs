@@ -41,7 +41,7 @@ mod violation;
 mod worker;
 mod world;
 
-pub use book::{JobSpec, Kind, Outcome};
+pub use book::{Amounts, JobSpec, Kind, Outcome};
 pub use faults::{Fault, What};
 pub use net::Path;
 pub use report::Report;

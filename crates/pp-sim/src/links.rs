@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use pp_core::{ExecutorId, FunctionId, is_own_outage};
+use pp_core::{ExecutorId, FunctionId, Machine, is_own_outage};
 
+use crate::book::supply;
 use crate::engine::{Child, Engine, FIRST_PAUSE, Parting, Work};
 use crate::message::Message;
 use crate::net::{NODE, PARENT};
@@ -36,6 +37,10 @@ impl Engine {
                 child.slots = Some(slots);
                 child.most_credit = child.most_credit.max(credit);
                 self.scheduler.node_capacity(executor, slots, credit, now);
+            }
+            Message::Supply { amounts } => {
+                let node = Machine::Node(executor);
+                self.scheduler.set_supply(node, &supply(amounts), now);
             }
             Message::Result {
                 job,

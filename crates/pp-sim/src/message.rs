@@ -2,7 +2,7 @@
 
 use pp_core::{Charges, JobId};
 
-use crate::book::Outcome;
+use crate::book::{Amounts, Outcome};
 
 /// One message. The first ones go from a parent to its node, the others back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Shutdown,
     /// How many jobs run at a time, and how many may be here.
     Capacity { slots: u32, credit: u32 },
+    /// How much there is of each resource.
+    Supply { amounts: Amounts },
     /// How a job has ended, and how long it ran.
     Result {
         job: JobId,

@@ -13,6 +13,8 @@ pub(crate) enum Event {
     Submit { first: usize, count: usize },
     /// A client cancels a job of the book.
     Cancel { number: usize },
+    /// A client gives up what no machine could hold.
+    EndHopeless { host: usize },
     /// A client lets everybody forget a function.
     Forget { host: usize, function: u64 },
     /// A client sets a share of its own.

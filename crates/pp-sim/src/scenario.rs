@@ -50,7 +50,7 @@ impl Size {
 }
 
 /// The longest that a scenario may take, in virtual nanoseconds, beyond its faults.
-const LIMIT: u64 = 7_200 * S;
+pub(crate) const LIMIT: u64 = 7_200 * S;
 
 /// A scenario that was made up.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ impl Scenario {
     pub fn new(seed: u64, size: Size) -> Result<Self, Violation> {
         let mut author = Author::new(seed, size);
         author.topology();
+        author.supplies();
         author.jobs();
         author.faults();
         Ok(Self {
@@ -125,6 +126,8 @@ impl Scenario {
                 Some(outcome @ (Outcome::DependencyFailed | Outcome::DependencyCancelled)) => {
                     entry.begun == 0 && spreads(outcome)
                 }
+                // A machine that could hold it may have been away.
+                Some(Outcome::Unsatisfiable) => entry.spec.is_demanding(),
                 Some(Outcome::Destroyed) => clients,
             };
             let is_quiet = !(nodes || workers || starts || clients || cancels || limits);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::book::{Book, JobSpec};
+use crate::book::{Amounts, Book, JobSpec};
 use crate::engine::Engine;
 use crate::faults::Fault;
 use crate::host::{Host, Role, Target};
@@ -61,6 +61,18 @@ impl Setup {
         if let Some(host) = self.world.hosts.get_mut(host) {
             host.failing_starts = per_mille;
         }
+    }
+
+    /// Gives a machine so much of each resource, for each client that uses it.
+    pub fn supply(&mut self, host: usize, amounts: Amounts) {
+        if let Some(host) = self.world.hosts.get_mut(host) {
+            host.supply = amounts;
+        }
+    }
+
+    /// At a time, a client gives up the jobs that no machine which is there could ever hold.
+    pub fn end_hopeless(&mut self, host: usize, at: u64) {
+        self.world.queue.push(at, Event::EndHopeless { host });
     }
 
     /// Lets a client, or a node that is a gateway by that, use a node over a way. Gives the
@@ -154,6 +166,7 @@ impl Setup {
                 entry.engines.push(id);
                 let workers = entry.workers;
                 simulation.with(id, |engine, world| {
+                    engine.stock_up(world);
                     engine.scheduler.resize(workers, world.time());
                 })?;
             }

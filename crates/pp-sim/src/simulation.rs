@@ -210,6 +210,13 @@ impl Simulation {
                     })?;
                 }
             }
+            Event::EndHopeless { host } => {
+                if let Some(engine) = self.engine_of_client(host) {
+                    self.with(engine, |engine, world| {
+                        engine.scheduler.end_hopeless(world.time());
+                    })?;
+                }
+            }
             Event::Arrive { link, from } => return self.arrive(link, from),
             Event::Dial { engine, mind } => return self.dial(engine, mind),
             Event::Connect { engine, mind } => return self.connect(engine, mind),

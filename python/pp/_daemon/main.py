@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pp import _core, _logging, _processes
+from pp import _core, _logging, _processes, _resources
 from pp._cluster import membership, secret
 from pp._daemon.options import OptionError, Options, parse
 from pp._daemon.report import statistics
@@ -81,6 +81,8 @@ def _start(options: Options) -> tuple[_core.Daemon, str]:
         behind=list(options.ppservers),
         dial=list(options.dial),
         weights=list((options.weights or {}).items()),
+        supply=_resources.supply(options.resources),
+        gpus=_resources.gpus(),
         shared_memory=options.shared_memory,
         cache=options.cache,
         restart=options.restart,

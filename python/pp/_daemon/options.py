@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pp._core import expand_node
+from pp._resources import supply
 from pp._version import version
 
 _WHOLE = re.compile("-?[0-9]{1,20}")
@@ -66,6 +67,23 @@ def _format(text: str) -> str:
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"cannot be used by Python's logging: {error}") from None
     return text
+
+
+def _resources(text: str) -> dict[str, float | str]:
+    found: dict[str, float | str] = {}
+    for part in _some(text, "a resource"):
+        name, equals, amount = (word.strip() for word in part.partition("="))
+        if not (name and equals and amount):
+            raise ValueError(f"should be NAME=AMOUNT, not {part!r}")
+        try:
+            found[name] = amount if name == "memory" else float(amount)
+        except ValueError:
+            raise ValueError(f"should be a number of {name}, not {amount!r}") from None
+    try:
+        supply(found)
+    except (TypeError, ValueError) as error:
+        raise ValueError(str(error)) from None
+    return found
 
 
 def _nodes(text: str) -> tuple[str, ...]:
@@ -229,6 +247,16 @@ _SETTINGS = (
         None,
         "how much of this node clients get beside others, by the names of their machines",
         "NAME=N,...",
+    ),
+    _Setting(
+        "resources",
+        None,
+        "general",
+        _resources,
+        None,
+        "what jobs may ask for on this machine, such as licence=1,memory=32GiB; memory and GPUs "
+        "are found out unless they are among these",
+        "NAME=AMOUNT,...",
     ),
     _Setting(
         "shared_memory",

@@ -20,6 +20,7 @@ from pp._serialize.load import LoadedFunction, load_function
 from pp._serialize.values import dumps_result
 from pp._worker.errors import JobErrors
 from pp._worker.output import JobOutput
+from pp._worker.share import Share
 
 
 def main() -> None:
@@ -39,6 +40,7 @@ def main() -> None:
             describe=capture,
             output=output,
             errors=errors,
+            share=Share(),
             serialization_error=SerializationError,
             protocol=settings["proto"],
             writable_buffers=settings["writable_buffers"],

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{DEFAULT, Share, ShareTable};
+use crate::queue::Queue;
 
 impl ShareTable {
     /// Whether no trace of any job is left.
     pub(crate) fn is_bare(&self) -> bool {
-        let is_bare = |share: &Share| share.queue.is_bare() && share.held == 0;
+        let is_bare =
+            |share: &Share| share.queue.is_bare() && share.demanding.is_empty() && share.held == 0;
         let is_set = |slot, share: &Share| slot == DEFAULT || share.is_set();
         let mut shares = self.iter();
         shares.all(|(slot, share)| is_bare(share) && is_set(slot, share)) && !self.has_debts()
@@ -21,7 +23,7 @@ impl ShareTable {
     /// The first contradiction in it, if there is one. `held`: how many jobs of each share
     /// executors hold, and what they were charged with.
     pub(crate) fn fault(&self, held: &BTreeMap<u32, (usize, u64)>) -> Option<String> {
-        let mut queued = 0;
+        let (mut queued, mut demanding) = (0, 0);
         for (slot, share) in self.iter() {
             let is_ready = share.may_send() && !self.is_alone();
             let is_indexed = self.ready.contains(&(share.tag, slot));
@@ -36,14 +38,21 @@ impl ShareTable {
             if !is_sound {
                 return Some(format!("{share:?}, {held:?}"));
             }
-            if let Some(fault) = share.queue.fault() {
+            let others = share.demanding.values();
+            if let Some(queue) = others.clone().find(|queue| queue.is_empty()) {
+                return Some(format!("an empty queue is kept: {queue:?}"));
+            }
+            let mut all = others.chain([&share.queue]);
+            if let Some(fault) = all.find_map(Queue::fault) {
                 return Some(fault);
             }
-            queued += share.queue.len();
+            queued += share.queued();
+            demanding += share.queued() - share.queue.len();
         }
         let ready = self.iter().filter(|(_, share)| share.is_ready).count();
         let indexed = self.ready.len() + usize::from(self.get(DEFAULT)?.is_ready);
         let is_sound = (queued, ready) == (self.queued, indexed)
+            && demanding == self.demanding
             && self.places.len() == self.slots.len()
             && held.keys().all(|&slot| self.get(slot).is_some());
         (!is_sound).then(|| format!("{queued} are queued, {ready} shares ready: {self:?}"))

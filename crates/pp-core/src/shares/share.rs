@@ -1,12 +1,14 @@
 //! One share.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use super::Took;
-use crate::ShareId;
+use crate::demand::NOTHING;
 use crate::estimate::FLOOR;
 use crate::queue::Queue;
 use crate::virtual_time::{Rate, VirtualTime};
+use crate::{JobId, ShareId};
 
 /// One share.
 #[derive(Debug)]
@@ -17,7 +19,10 @@ pub(crate) struct Share {
     pub(crate) limit: Option<u32>,
     /// Classes of live jobs that belong to it.
     pub(super) classes: usize,
+    /// Its jobs that need one slot and nothing else.
     pub(crate) queue: Queue,
+    /// The others, by their demands. None of these queues is empty.
+    pub(crate) demanding: BTreeMap<u32, Queue>,
     /// Its jobs that executors hold.
     pub(crate) held: usize,
     /// What those were charged with, in nanoseconds.
@@ -40,6 +45,7 @@ impl Share {
             limit: None,
             classes: 0,
             queue: Queue::default(),
+            demanding: BTreeMap::new(),
             held: 0,
             charged: 0,
             run_time: 0,
@@ -96,7 +102,44 @@ impl Share {
     /// Whether a job of it may be sent.
     #[inline]
     pub(super) fn may_send(&self) -> bool {
-        !self.queue.is_empty() && self.has_room()
+        let has_any = !self.queue.is_empty() || !self.demanding.is_empty();
+        has_any && self.has_room()
+    }
+
+    /// How many of its jobs wait.
+    pub(crate) fn queued(&self) -> usize {
+        let demanding = self.demanding.values().map(Queue::len);
+        self.queue.len() + demanding.sum::<usize>()
+    }
+
+    /// Every name that its queues hold, of ended jobs too, with its priority and its demand.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (JobId, i32, u32)> {
+        let plain = std::iter::once((NOTHING, &self.queue));
+        let others = self
+            .demanding
+            .iter()
+            .map(|(&demand, queue)| (demand, queue));
+        plain.chain(others).flat_map(|(demand, queue)| {
+            let names = queue.names();
+            names.map(move |(job, priority)| (job, priority, demand))
+        })
+    }
+
+    /// Where jobs of a demand wait.
+    #[inline]
+    pub(super) fn queue_of(&mut self, demand: u32) -> &mut Queue {
+        if demand == NOTHING {
+            &mut self.queue
+        } else {
+            self.demanding.entry(demand).or_default()
+        }
+    }
+
+    /// Forgets the queue of a demand if nobody waits in it.
+    pub(super) fn drop_if_empty(&mut self, demand: u32) {
+        if self.demanding.get(&demand).is_some_and(Queue::is_empty) {
+            self.demanding.remove(&demand);
+        }
     }
 
     /// Whether executors may hold more of its jobs.

@@ -35,6 +35,7 @@ impl Env {
         self.check_places();
         self.check_shares();
         self.check_idle();
+        self.check_gathering();
         self.check_time_limits();
         self.check_balance();
     }
@@ -148,6 +149,7 @@ impl Env {
             self.has_room(share) || self.is_late,
             "over the limit of {share}: {effect:?}"
         );
+        self.check_room(executor, job);
         let most = self
             .config
             .jobs_per_executor
@@ -168,6 +170,7 @@ impl Env {
         assert!(worker.held.len() <= ahead + 1, "too far ahead: {effect:?}");
         assert!(worker.given <= most, "too many for one process: {effect:?}");
         self.jobs.get_mut(&job).expect("it is known").place = Place::With(executor);
+        self.check_taken(executor);
     }
 
     fn on_forget(&mut self, executor: ExecutorId, function: FunctionId, effect: &Effect<u64>) {
@@ -205,6 +208,7 @@ impl Env {
                 }
             }
             Ending::Cancelled => assert!(entry.cancelled, "nobody cancelled {job}"),
+            Ending::Unsatisfiable { lack } => self.check_lack(&entry, lack),
             Ending::Destroyed => assert!(self.destroyed, "{job}"),
             Ending::TimedOut { limit } => {
                 assert!(!entry.has_retry(true), "it may go on: {job}");
@@ -268,7 +272,7 @@ impl Env {
     }
 
     /// Ready executors that could take a job and hold none.
-    fn idle(&self) -> Vec<ExecutorId> {
+    pub(crate) fn idle(&self) -> Vec<ExecutorId> {
         let most = self
             .config
             .jobs_per_executor
@@ -280,16 +284,6 @@ impl Env {
                 && worker.given < most
         });
         workers.map(|(&id, _)| id).collect()
-    }
-
-    fn check_idle(&self) {
-        let idle = self.idle();
-        let mut queued = self.queued();
-        queued.retain(|job| self.has_room(self.jobs[job].terms.share));
-        assert!(
-            idle.is_empty() || queued.is_empty(),
-            "{idle:?} idle, {queued:?} wait"
-        );
     }
 
     /// Nobody idles for long while jobs wait behind others. Those that were asked for
@@ -308,7 +302,8 @@ impl Env {
             worker.phase == Phase::Ready
                 && later.clone().any(|job| !worker.ever_asked.contains(job))
         });
-        if self.idle().len() <= coming || !waiting {
+        let idle = self.idle().len().saturating_sub(self.kept_idle());
+        if idle <= coming || !waiting {
             self.unbalanced_since = None;
             return;
         }

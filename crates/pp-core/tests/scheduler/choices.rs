@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{Config, FunctionId, JobId, Retries, Terms, WindowConfig};
+use pp_core::{Config, Demand, FunctionId, JobId, ResourceId, Retries, Terms, WindowConfig};
 
-use crate::env::{Env, ms, share, us};
+use crate::env::{Env, ms, resource, share, us};
 use crate::rng::Rng;
 
 /// Settings with small limits, so that random runs reach them.
@@ -18,6 +18,7 @@ pub(crate) fn random_config(rng: &mut Rng) -> Config {
         jobs_per_executor: NonZeroU32::new(jobs).filter(|jobs| jobs.get() < 4),
         start_attempts: attempts,
         ageing,
+        gather: [ms(0), ms(5), ms(10_000)][grace as usize],
         cancel_grace: [ms(0), ms(20), ms(1_000)][grace as usize],
         window: WindowConfig {
             max_ahead: ahead,
@@ -50,6 +51,29 @@ pub(crate) fn choose<T: Copy>(from: &[T], number: usize) -> Option<T> {
     from.get(number % from.len().max(1)).copied()
 }
 
+/// Half of the jobs need one slot only.
+fn random_demand(number: u32) -> Demand {
+    if number.is_multiple_of(2) {
+        return Demand::default();
+    }
+    let amount = |place: u32| u64::from(number >> (8 + 4 * place) & 0xF) % 4;
+    Demand {
+        slots: [1, 1, 2, 3, 5, 0, 1, 2][(number / 2 % 8) as usize],
+        amounts: (0..number / 16 % 3)
+            .map(|place| (resource(u64::from(place)), amount(place)))
+            .collect(),
+    }
+}
+
+/// A few of each resource.
+pub(crate) fn random_supply(number: u32) -> Vec<(ResourceId, u64)> {
+    let amount = |place: u32| u64::from(number >> (4 * place) & 0xF) % 6;
+    let places = 0..2;
+    places
+        .map(|place| (resource(u64::from(place)), amount(place)))
+        .collect()
+}
+
 impl Env {
     /// What may be asked for a job, after `most` others or fewer.
     pub(crate) fn random_terms(&self, rng: &mut Rng, most: u8) -> Terms {
@@ -67,10 +91,12 @@ impl Env {
             choose(&priorities, usize::try_from(number()).expect("it fits")).unwrap_or(0);
         let share = share(u64::from(number() % 4));
         // Many have nothing but a priority and a share.
+        let demand = random_demand(number());
         if number().is_multiple_of(3) {
             return Terms {
                 priority,
                 share,
+                demand,
                 ..Terms::default()
             };
         }
@@ -85,6 +111,7 @@ impl Env {
             priority,
             share,
             after,
+            demand,
             time_limit: number().is_multiple_of(3).then(|| some_time(number())),
             retries,
         }

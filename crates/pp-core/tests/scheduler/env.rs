@@ -8,8 +8,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use pp_core::{
-    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Scheduler, ShareId,
-    Terms, Time,
+    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, ResourceId, Scheduler,
+    ShareId, Terms, Time,
 };
 
 /// The credit of executors that get no other.
@@ -113,6 +113,10 @@ pub(crate) struct Env {
     pub(crate) condemned: Vec<ExecutorId>,
     /// The limits of shares that have one.
     pub(crate) limits: BTreeMap<ShareId, u32>,
+    /// What there is of each resource.
+    pub(crate) supply: BTreeMap<ResourceId, u64>,
+    /// How many workers are wanted.
+    pub(crate) target: u32,
     /// By share: the job that has waited longest, and how many have passed it since.
     pub(crate) passed: BTreeMap<ShareId, (JobId, u32)>,
 }
@@ -135,6 +139,10 @@ pub(crate) const G: FunctionId = FunctionId::from_u64(2);
 
 pub(crate) fn share(number: u64) -> ShareId {
     ShareId::from_u64(number)
+}
+
+pub(crate) fn resource(number: u64) -> ResourceId {
+    ResourceId::from_u64(number)
 }
 
 /// Terms of a job of the default share.
@@ -176,6 +184,8 @@ impl Env {
             is_late: false,
             condemned: Vec::new(),
             limits: BTreeMap::new(),
+            supply: BTreeMap::new(),
+            target: 0,
             passed: BTreeMap::new(),
             answers_at_once: true,
             destroyed: false,

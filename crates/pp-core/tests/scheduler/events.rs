@@ -288,6 +288,7 @@ impl Env {
     pub(crate) fn resize(&mut self, workers: u32) {
         self.failures = 0;
         self.given_up = false;
+        self.target = workers;
         self.scheduler.resize(workers, self.now);
         self.absorb();
     }

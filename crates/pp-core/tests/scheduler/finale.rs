@@ -2,14 +2,16 @@
 
 use pp_core::ExecutorState;
 
-use crate::env::{Env, Phase, us};
+use crate::env::{Env, Phase, resource, us};
 
 impl Env {
     /// Lets everything work as it should until the last job has ended, then shuts down.
     pub(crate) fn finale(&mut self) {
         self.catch_up();
         if !self.destroyed {
-            self.resize(2);
+            self.resize(4);
+            self.set_supply(&[(resource(0), 3), (resource(1), 3)]);
+            self.end_hopeless();
             let held_up = self.limits.iter().filter(|&(_, &limit)| limit == 0);
             let held_up: Vec<_> = held_up.map(|(&share, _)| share).collect();
             for share in held_up {
@@ -18,6 +20,8 @@ impl Env {
         }
         while !self.jobs.is_empty() {
             self.step_to_the_end();
+            // Retries and dependants may have come.
+            self.end_hopeless();
         }
         self.advance(us(1_000_000));
         assert!(

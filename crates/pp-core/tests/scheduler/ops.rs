@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pp_core::{ExecutorId, JobId, Raised};
 
-use crate::choices::{choose, run_time, some_time};
+use crate::choices::{choose, random_supply, run_time, some_time};
 use crate::env::{Env, Phase, Place, function, share, us};
 use crate::rng::Rng;
 
@@ -27,6 +27,9 @@ pub(crate) enum Op {
         weight: u8,
         limit: u8,
     },
+    SetSupply(u32),
+    /// What no machine could hold is given up.
+    EndHopeless,
     Begin(u8),
     Finish {
         worker: u8,
@@ -96,7 +99,9 @@ impl Op {
                 weight: credit,
                 limit: u8::try_from(number & 0xFF).expect("it fits"),
             },
-            56..75 => Self::Begin(worker),
+            56..58 => Self::SetSupply(number),
+            58 => Self::EndHopeless,
+            59..75 => Self::Begin(worker),
             75..147 => Self::Finish { worker, number },
             147..154 => Self::Raise { worker, number },
             154..157 => Self::Fail { worker, number },
@@ -148,6 +153,8 @@ impl Env {
                 let weight = 1 + u32::from(weight % 5);
                 self.set_share(share(u64::from(number % 4)), weight, limit);
             }
+            Op::SetSupply(number) => self.set_supply(&random_supply(number)),
+            Op::EndHopeless => self.end_hopeless(),
             Op::Begin(worker) => {
                 if let Some(executor) = self.pick(worker, Phase::Ready, true) {
                     self.begin(executor);

@@ -15,14 +15,21 @@ impl Env {
     }
 
     /// First in, first out, among those of one share and one priority. A job of a higher
-    /// priority is passed only by the one of its share that has waited longest. Where effects
+    /// priority is passed only by the one of its share that has waited longest. Whoever needs
+    /// more than a slot may be passed by those that do not need the same. Where effects
     /// are held back, nothing is known.
     pub(crate) fn check_order(&self, job: JobId) {
         if self.is_late {
             return;
         }
         let terms = &self.jobs[&job].terms;
-        let certain = || self.queued_of(terms.share).filter(|&(.., certain)| certain);
+        let certain = || {
+            let queued = self.queued_of(terms.share);
+            queued.filter(|(_, entry, certain)| {
+                let demand = &entry.terms.demand;
+                *certain && (demand.is_plain() || *demand == terms.demand)
+            })
+        };
         let passed = certain().find(|(other, entry, _)| {
             let is_older = *other < job;
             is_older && entry.terms.priority == terms.priority
@@ -50,7 +57,8 @@ impl Env {
         let (Some(oldest), Some(every)) = (oldest, self.config.ageing) else {
             return;
         };
-        if self.is_late || !are_certain || oldest == job {
+        let may_wait = !self.jobs[&oldest].terms.demand.is_plain();
+        if self.is_late || !are_certain || oldest == job || may_wait {
             return;
         }
         let before = before.filter(|&(other, _)| other == oldest);

@@ -19,6 +19,8 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Fail { worker, number }),
         1 => any::<(u8, u8, u8)>()
             .prop_map(|(share, weight, limit)| Op::SetShare { share, weight, limit }),
+        1 => any::<u32>().prop_map(Op::SetSupply),
+        1 => Just(Op::EndHopeless),
         4 => any::<u8>().prop_map(Op::Begin),
         14 => any::<(u8, u32)>().prop_map(|(worker, number)| Op::Finish { worker, number }),
         5 => any::<(u8, u8)>().prop_map(|(worker, credit)| Op::Ready { worker, credit }),

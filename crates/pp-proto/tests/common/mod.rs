@@ -7,8 +7,8 @@ use pp_proto::{FromExecutor, Payload, Status, Stream, ToExecutor, Version};
 use proptest::prelude::*;
 
 /// Kinds of messages to an executor, and from one.
-pub(crate) const TO_KINDS: usize = 18;
-pub(crate) const FROM_KINDS: usize = 16;
+pub(crate) const TO_KINDS: usize = 20;
+pub(crate) const FROM_KINDS: usize = 17;
 
 /// Values that any message can be made of.
 #[derive(Debug, Clone)]
@@ -78,9 +78,21 @@ impl Draft {
                 name: self.name(),
             },
             16 => ToExecutor::Cancel { job: first },
-            _ => ToExecutor::Terms {
+            17 => ToExecutor::Terms {
                 job: first,
                 time_limit_ns: self.numbers[1],
+                slots: self.small.2,
+            },
+            18 => ToExecutor::Need {
+                job: first,
+                resource: self.name(),
+                amount: self.numbers[1],
+            },
+            _ => ToExecutor::Share {
+                job: first,
+                cpus: self.small.2,
+                memory: self.numbers[1],
+                devices: self.small.3.then(|| self.name()),
             },
         }
     }
@@ -138,10 +150,14 @@ impl Draft {
                 body: self.payload(),
             },
             14 => FromExecutor::Leaving,
-            _ => FromExecutor::Charge {
+            15 => FromExecutor::Charge {
                 job,
                 deaths: credit,
                 losses: u32::from(byte),
+            },
+            _ => FromExecutor::Supply {
+                resource: self.name(),
+                amount: job,
             },
         }
     }

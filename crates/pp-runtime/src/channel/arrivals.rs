@@ -35,6 +35,8 @@ pub enum Next {
         args: Blob,
         /// The segments that they refer to.
         segments: Vec<Region>,
+        /// What it is given of the machine, if it has asked for anything.
+        share: Option<Share>,
     },
     /// To drop a function.
     Forget(u64),
@@ -42,6 +44,17 @@ pub enum Next {
     Shutdown,
     /// Nothing yet.
     Nothing,
+}
+
+/// What a job is given of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// How many processors.
+    pub cpus: u32,
+    /// The most bytes of memory; 0 for any number.
+    pub memory: u64,
+    /// The devices, as their driver names them; none if it has not asked for any.
+    pub devices: Option<String>,
 }
 
 /// What came first of a payload that arrives in pieces.
@@ -79,6 +92,8 @@ pub(super) struct Parts<'a> {
     pub(super) borrowing: &'a mut Borrowing,
     pub(super) assembler: &'a mut Assembler,
     pub(super) begun: &'a mut HashMap<Stream, Begun>,
+    /// What jobs are given that come next, or have come in part.
+    pub(super) shares: &'a mut HashMap<u64, Share>,
 }
 
 impl Parts<'_> {
@@ -109,6 +124,21 @@ impl Parts<'_> {
                 };
                 self.payload(Stream::Job(job), begun, args)
             }
+            ToExecutor::Share {
+                job,
+                cpus,
+                memory,
+                devices,
+            } => {
+                let devices = devices.map(str::to_owned);
+                let share = Share {
+                    cpus,
+                    memory,
+                    devices,
+                };
+                self.shares.insert(job, share);
+                Ok(None)
+            }
             ToExecutor::More { stream, bytes } => self.more(stream, bytes),
             ToExecutor::Forget { function } => Ok(Some(Next::Forget(function).into())),
             ToExecutor::Shutdown => Ok(Some(Next::Shutdown.into())),
@@ -127,7 +157,8 @@ impl Parts<'_> {
             | ToExecutor::Ping { .. }
             | ToExecutor::Introduce { .. }
             | ToExecutor::Cancel { .. }
-            | ToExecutor::Terms { .. } => Err(LineError::Unexpected(message.name())),
+            | ToExecutor::Terms { .. }
+            | ToExecutor::Need { .. } => Err(LineError::Unexpected(message.name())),
         }
     }
 
@@ -206,6 +237,7 @@ impl Parts<'_> {
                     function,
                     args: bytes,
                     segments: self.borrowing.take_for(job),
+                    share: self.shares.remove(&job),
                 },
                 ticket: Some(ticket),
             }),

@@ -11,7 +11,7 @@ mod outgoing;
 mod parent;
 mod worker;
 
-pub use arrivals::Next;
+pub use arrivals::{Next, Share};
 pub use bell::BellLost;
 pub(crate) use bell::{ParentBell, WorkerStream};
 pub(crate) use invitation::{Invitation, join};

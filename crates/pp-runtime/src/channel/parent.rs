@@ -12,6 +12,7 @@ use pp_proto::{
 };
 
 use super::LineError;
+use super::arrivals::Share;
 use super::bell::{ParentBell, ParentStream};
 use super::lending::Lending;
 use super::outgoing::Outgoing;
@@ -158,6 +159,17 @@ impl ParentChannel {
         }
         self.outgoing
             .send_rest(Stream::Job(id.as_u64()), args.into_bytes(), head)
+    }
+
+    /// Says what the job that is sent next is given of the machine.
+    pub(crate) fn send_share(&mut self, id: JobId, share: &Share) -> Result<(), LineError> {
+        let message = ToExecutor::Share {
+            job: id.as_u64(),
+            cpus: share.cpus,
+            memory: share.memory,
+            devices: share.devices.as_deref(),
+        };
+        self.outgoing.send(|out| message.encode(out))
     }
 
     pub(crate) fn forget(&mut self, function: FunctionId) -> Result<(), LineError> {
@@ -371,6 +383,7 @@ impl Parts<'_> {
             | FromExecutor::Introduce { .. }
             | FromExecutor::Capacity { .. }
             | FromExecutor::Carry { .. }
+            | FromExecutor::Supply { .. }
             | FromExecutor::Charge { .. } => Err(LineError::Unexpected(message.name())),
         }
     }

@@ -10,7 +10,7 @@ use pp_proto::{
 };
 
 use super::LineError;
-use super::arrivals::{Arrival, Begun, Next, Parts};
+use super::arrivals::{Arrival, Begun, Next, Parts, Share};
 use super::bell::{BellLost, WorkerBell};
 use super::borrowing::{Answer, Borrowing};
 use super::outgoing::Outgoing;
@@ -33,6 +33,7 @@ pub(crate) struct WorkerChannel {
     decoder: FrameDecoder,
     assembler: Assembler,
     begun: HashMap<Stream, Begun>,
+    shares: HashMap<u64, Share>,
     borrowing: Borrowing,
     /// What came while an answer was waited for.
     deferred: VecDeque<Arrival>,
@@ -55,6 +56,7 @@ impl WorkerChannel {
             decoder: FrameDecoder::new(limits::FRAME_MAX),
             assembler: Assembler::default(),
             begun: HashMap::new(),
+            shares: HashMap::new(),
             borrowing: Borrowing::default(),
             deferred: VecDeque::new(),
             scratch: Vec::new(),
@@ -293,6 +295,7 @@ impl WorkerChannel {
             borrowing: &mut self.borrowing,
             assembler: &mut self.assembler,
             begun: &mut self.begun,
+            shares: &mut self.shares,
         };
         parts.take(message)
     }

@@ -38,6 +38,11 @@ pub struct DaemonConfig {
     pub worker: WorkerSpec,
     /// Whether each job gets a fresh worker.
     pub restart: bool,
+    /// What this machine has beside processors: bytes of memory, and thousandths of anything
+    /// else.
+    pub supply: Vec<(Arc<str>, u64)>,
+    /// The GPUs among that, as their driver names them.
+    pub gpus: Vec<Arc<str>>,
     /// Bytes of shared memory for big data of each client; `None`: as much as seems right.
     pub shared_memory: Option<u64>,
     /// Bytes of big arguments that are kept for later jobs of each client; `None`: a quarter

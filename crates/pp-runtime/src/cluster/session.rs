@@ -64,6 +64,8 @@ impl Session {
                 settings.max_jobs_per_worker
             },
             cancel_grace: settings.cancel_grace,
+            supply: config.supply.clone(),
+            gpus: config.gpus.clone(),
             shared_memory: config.shared_memory,
             cache: config.cache,
             patience: caller.patience,

@@ -7,6 +7,7 @@ use pp_core::{Ending, JobId, Retries, ShareId, Terms};
 
 use super::job::Job;
 use super::outcome::{JobFailure, Outcome};
+use super::resources::{Names, Needs};
 
 /// What is asked for a job beyond the plain: see [`Terms`].
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Asked {
     pub priority: i32,
     /// How often it is tried again.
     pub retries: Retries,
+    /// What it needs of the machine that runs it.
+    pub needs: Needs,
     /// How long it may run at a time.
     pub time_limit: Option<Duration>,
     /// It begins after these have ended well.
@@ -28,7 +31,7 @@ pub struct Asked {
 impl Asked {
     /// What the scheduler is told; or how the job ends at once, because one that it depends on
     /// has failed.
-    pub(super) fn terms(&self, share: ShareId) -> Result<Terms, Ending> {
+    pub(super) fn terms(&self, share: ShareId, names: &mut Names) -> Result<Terms, Ending> {
         let mut after = Vec::with_capacity(self.after.len() + self.inputs.len());
         for job in self.dependencies() {
             let root = JobId::from_u64(job.number());
@@ -45,6 +48,7 @@ impl Asked {
             after,
             time_limit: self.time_limit,
             retries: self.retries,
+            demand: names.demand(&self.needs),
         })
     }
 

@@ -36,6 +36,7 @@ impl Shared {
         }
         self.beat_uplink(state, now, was_away);
         state.lose_patience(now);
+        state.lose_hope(now);
         state.links.next_beat = None;
         state.plan_beat();
         if state.links.next_beat.is_none() {

@@ -1,6 +1,7 @@
 //! What an engine is made with.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,11 @@ pub struct EngineConfig {
     /// How long a cancelled job may go on after it was asked to end, before its worker is
     /// killed; zero: it is not asked.
     pub cancel_grace: Duration,
+    /// What this machine has beside processors: bytes of memory, and thousandths of anything
+    /// else.
+    pub supply: Vec<(Arc<str>, u64)>,
+    /// The GPUs among that, as their driver names them.
+    pub gpus: Vec<Arc<str>>,
     /// Bytes of shared memory for big data; `None`: as much as seems right, 0: none.
     pub shared_memory: Option<u64>,
     /// How long a worker may take from its start to being ready.
@@ -58,6 +64,8 @@ impl EngineConfig {
             max_worker_deaths: NonZeroU32::MIN.saturating_add(2),
             max_jobs_per_worker: None,
             cancel_grace: Duration::from_secs(1),
+            supply: Vec::new(),
+            gpus: Vec::new(),
             shared_memory: None,
             // An interpreter on a cold network disk can take long.
             start_patience: Duration::from_secs(60),

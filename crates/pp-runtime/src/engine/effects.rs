@@ -23,6 +23,7 @@ impl Shared {
     pub(super) fn settle(self: &Arc<Self>, state: &mut State) {
         loop {
             self.unpack(state);
+            state.refuse_hopeless();
             while let Some(effect) = state.scheduler.poll() {
                 self.carry_out(state, effect);
             }
@@ -240,12 +241,17 @@ fn send_job(state: &mut State, id: ExecutorId, job_id: JobId) {
     };
     if state.links.nodes.contains_key(&id) {
         let time_limit = state.scheduler.time_limit(job_id);
+        let needs = state.needs_of(job_id);
         return with_node(state, id, |node| {
-            node.send_terms(job_id, time_limit)?;
+            node.send_terms(job_id, time_limit, needs.as_ref())?;
             node.send_job(job_id, job.function().id(), args)
         });
     }
+    let share = state.share_of(id, job_id);
     with_channel(state, id, |channel| {
+        if let Some(share) = &share {
+            channel.send_share(job_id, share)?;
+        }
         channel.send_job(job_id, job.function().id(), args)
     });
 }

@@ -17,6 +17,7 @@ use super::inputs::compose;
 use super::notices::Notices;
 use super::outcome::{JobFailure, Outcome};
 use super::record::{Record, duration, micros};
+use super::resources::{Names, Needs};
 
 /// A submitted job. Shared by the engine, until it ends, and by its submitter.
 ///
@@ -264,10 +265,10 @@ impl Job {
 
     /// What the scheduler is to be told beyond what it is told of a plain job, if there is
     /// anything; or how the job ends at once, because one that it depends on has failed.
-    pub(super) fn terms(&self) -> Option<Result<Terms, Ending>> {
+    pub(super) fn terms(&self, names: &mut Names) -> Option<Result<Terms, Ending>> {
         let share = self.group.share();
         if self.origin == Origin::HereOnTerms {
-            return self.if_asked(|asked| asked.terms(share));
+            return self.if_asked(|asked| asked.terms(share, names));
         }
         (share != ShareId::default()).then(|| {
             Ok(Terms {
@@ -275,6 +276,12 @@ impl Job {
                 ..Terms::default()
             })
         })
+    }
+
+    /// What it needs of the machine that runs it; of a job that has ended nobody knows.
+    pub(super) fn needs(&self) -> Needs {
+        self.if_asked(|asked| asked.needs.clone())
+            .unwrap_or_default()
     }
 
     /// The job whose failure is why this one cannot run, if it depends on others: the first

@@ -64,6 +64,8 @@ pub(super) struct Links {
     pub(super) next_beat: Option<Instant>,
     /// Whether the user was told that nobody is left to run jobs.
     pub(super) alone_was_told: bool,
+    /// Since when jobs wait for a machine that has what they need.
+    pub(super) hopeless_since: Option<Instant>,
     /// Since when nobody is there to run jobs, where they are to fail for it.
     pub(super) alone_since: Option<Instant>,
     /// Spare room for what nodes say.
@@ -188,7 +190,8 @@ impl State {
 
     /// Sees to it that there will be a beat while there are links, or somebody is missed.
     pub(super) fn plan_beat(&mut self) {
-        if self.links.next_beat.is_none() && (!self.links.is_empty() || self.is_alone()) {
+        let are_watched = || self.is_alone() || self.scheduler.has_hopeless();
+        if self.links.next_beat.is_none() && (!self.links.is_empty() || are_watched()) {
             self.links.next_beat = Some(Instant::now() + Pulse::interval(self.shortest_patience()));
         }
     }

@@ -38,6 +38,7 @@ mod pulse;
 mod reading;
 mod record;
 mod reported;
+mod resources;
 mod results;
 mod serving;
 mod shared;
@@ -72,6 +73,7 @@ pub(crate) use nodes::NotJoined;
 pub use notices::{Notice, Notices};
 pub use objects::Object;
 pub use outcome::{JobFailure, Outcome, Report};
+pub use resources::Needs;
 pub use state::Totals;
 
 use crate::cluster::{Cluster, ClusterConfig, Settings};

@@ -17,6 +17,7 @@ use super::frames::Frames;
 use super::nodes::NodeView;
 use super::pulse::Pulse;
 use super::record::NOWHERE;
+use super::resources::Needs;
 use super::state::Totals;
 use crate::blob::Blob;
 use crate::channel::ResultHeader;
@@ -73,6 +74,11 @@ pub(super) enum Said {
         job: JobId,
         recalled: bool,
     },
+    /// It has this much of a resource.
+    Supply {
+        resource: Arc<str>,
+        amount: u64,
+    },
     /// It will go.
     Leaving,
     /// The job, which comes back next, was charged there.
@@ -94,6 +100,8 @@ pub(super) struct Node {
     pub(super) pulse: Pulse,
     /// What it does for us; none before it has said so.
     pub(super) slots: Option<u32>,
+    /// What it has beside processors.
+    pub(super) supply: Vec<(Arc<str>, u64)>,
     pub(super) totals: Totals,
     /// Whether something was put into its outbox that was not flushed.
     pub(super) dirty: bool,
@@ -127,6 +135,7 @@ impl Node {
             link,
             pulse,
             slots: None,
+            supply: Vec::new(),
             totals: Totals::default(),
             dirty: false,
             has_said: false,
@@ -219,16 +228,30 @@ impl Node {
         &mut self,
         job: JobId,
         time_limit: Option<Duration>,
+        needs: Option<&Needs>,
     ) -> Result<(), EncodeError> {
-        let Some(limit) = time_limit else {
+        if time_limit.is_none() && needs.is_none() {
             return Ok(());
-        };
-        let (job, nanos) = (job.as_u64(), limit.as_nanos());
+        }
+        let job = job.as_u64();
+        // 0 would be none.
+        let nanos = time_limit.map_or(0, |limit| {
+            u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
+        });
         self.say(&ToExecutor::Terms {
             job,
-            // 0 would be none.
-            time_limit_ns: u64::try_from(nanos).unwrap_or(u64::MAX).max(1),
-        })
+            time_limit_ns: nanos,
+            slots: needs.map_or(1, |needs| needs.slots),
+        })?;
+        for (resource, amount) in needs.map_or(&[][..], |needs| &needs.amounts) {
+            let amount = *amount;
+            self.say(&ToExecutor::Need {
+                job,
+                resource,
+                amount,
+            })?;
+        }
+        Ok(())
     }
 
     /// Sends what a job needs beside its arguments, once.
@@ -363,6 +386,10 @@ impl Node {
                 Ok(None)
             }
             FromExecutor::Leaving => Ok(Some(Said::Leaving)),
+            FromExecutor::Supply { resource, amount } => Ok(Some(Said::Supply {
+                resource: resource.into(),
+                amount,
+            })),
             FromExecutor::Charge {
                 job,
                 deaths,

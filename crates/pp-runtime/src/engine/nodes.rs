@@ -206,6 +206,7 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
                 node.totals.add(ran.run_time);
             }
         }
+        Said::Supply { resource, amount } => state.note_supply(id, resource, amount)?,
         Said::Recalled { job, recalled } => {
             state.scheduler.recall_answered(id, job, recalled, now);
         }

@@ -185,6 +185,19 @@ pub enum JobFailure {
         deaths: u32,
         /// How the last one ended.
         last: Arc<Exit>,
+        /// The most bytes of memory that it was given; 0 if it has not asked for any.
+        memory: u64,
+    },
+    /// No machine could ever run it.
+    #[error("the job needs {wanted} of {}, and no machine has more than {most}",
+            resource.as_deref().unwrap_or("the processors"))]
+    Unsatisfiable {
+        /// What it needs too much of; none: processors.
+        resource: Option<Arc<str>>,
+        /// How much it needs.
+        wanted: u64,
+        /// The most that one machine has.
+        most: u64,
     },
     /// No worker process could be started to run it.
     #[error("no worker process could be started: {reason}")]

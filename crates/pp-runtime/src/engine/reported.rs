@@ -14,6 +14,7 @@ enum Reported {
     WorkerDied {
         deaths: u32,
         last: ReportedExit,
+        memory: u64,
     },
     NodeLost {
         losses: u32,
@@ -25,6 +26,11 @@ enum Reported {
     },
     TimedOut {
         limit_ns: u64,
+    },
+    Unsatisfiable {
+        resource: Option<String>,
+        wanted: u64,
+        most: u64,
     },
 }
 
@@ -76,9 +82,23 @@ pub(super) fn is_withdrawal(failure: &JobFailure) -> bool {
 /// The bytes that stand for a failure.
 pub(super) fn encode(failure: &JobFailure) -> Vec<u8> {
     let reported = match failure {
-        JobFailure::WorkerDied { deaths, last } => Reported::WorkerDied {
+        JobFailure::WorkerDied {
+            deaths,
+            last,
+            memory,
+        } => Reported::WorkerDied {
             deaths: *deaths,
             last: ReportedExit::from(&**last),
+            memory: *memory,
+        },
+        JobFailure::Unsatisfiable {
+            resource,
+            wanted,
+            most,
+        } => Reported::Unsatisfiable {
+            resource: resource.as_deref().map(str::to_owned),
+            wanted: *wanted,
+            most: *most,
         },
         JobFailure::NodeLost { losses, node, why } => Reported::NodeLost {
             losses: *losses,
@@ -99,9 +119,23 @@ pub(super) fn encode(failure: &JobFailure) -> Vec<u8> {
 /// The failure that a node has reported.
 pub(super) fn decode(bytes: &[u8]) -> JobFailure {
     match postcard::from_bytes(bytes) {
-        Ok(Reported::WorkerDied { deaths, last }) => JobFailure::WorkerDied {
+        Ok(Reported::WorkerDied {
+            deaths,
+            last,
+            memory,
+        }) => JobFailure::WorkerDied {
             deaths,
             last: Arc::new(last.into()),
+            memory,
+        },
+        Ok(Reported::Unsatisfiable {
+            resource,
+            wanted,
+            most,
+        }) => JobFailure::Unsatisfiable {
+            resource: resource.map(Arc::from),
+            wanted,
+            most,
         },
         Ok(Reported::NodeLost { losses, node, why }) => JobFailure::NodeLost {
             losses,
@@ -134,7 +168,11 @@ mod tests {
             node: "node-1".into(),
             why: "silence".into(),
         };
-        let died = JobFailure::WorkerDied { deaths: 3, last };
+        let died = JobFailure::WorkerDied {
+            deaths: 3,
+            last,
+            memory: 7,
+        };
         let late = JobFailure::TimedOut(Duration::from_millis(1500));
         for failure in [died, without, late, JobFailure::Cancelled] {
             let again = decode(&encode(&failure));

@@ -96,7 +96,7 @@ impl State {
     pub(super) fn submit(&mut self, job: Arc<Job>) {
         let now = self.now();
         let (function, number) = (job.function().id(), job.number());
-        let taken = match job.terms() {
+        let taken = match job.terms(&mut self.resources) {
             None => self.scheduler.submit(function, job, now),
             Some(Ok(terms)) => self.scheduler.submit_with(function, &terms, job, now),
             Some(Err(ending)) => self.scheduler.submit_ended(function, ending, job, now),

@@ -66,10 +66,11 @@ impl Shared {
                     job,
                     function,
                     args,
-                    time_limit,
+                    limits,
                 } => {
                     let terms = Terms {
-                        time_limit,
+                        time_limit: limits.time_limit,
+                        demand: state.resources.demand(&limits.needs),
                         ..Terms::default()
                     };
                     let group = Arc::clone(&self.all);
@@ -147,7 +148,7 @@ fn report(state: &mut State) -> Result<(), EncodeError> {
     let Some(uplink) = &mut state.links.uplink else {
         return Ok(());
     };
-    uplink.tell_capacity(slots)?;
+    uplink.tell_capacity(slots, &state.config.supply)?;
     for job in uplink.service.begun(&state.scheduler) {
         uplink.answer_recall(job, false)?;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pp_core::{Charges, ExecutorId, JobId, Scheduler, ShareId, Time};
+use pp_core::{Charges, ExecutorId, JobId, Machine, Scheduler, ShareId, Time};
 
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
@@ -14,6 +14,7 @@ use super::job::{Job, Origin, Waiters};
 use super::links::Links;
 use super::outcome::{JobFailure, Outcome};
 use super::record::{HERE, NOWHERE, Ran, Record};
+use super::resources::{Devices, MEMORY, Names};
 use super::results::Stop;
 use super::worker::Worker;
 use crate::channel::Received;
@@ -92,6 +93,10 @@ pub(super) struct State {
     pub(super) io: IoThread,
     /// How many waiting threads take in results themselves.
     pub(super) attending: u32,
+    /// The names of resources.
+    pub(super) resources: Names,
+    /// The devices of this machine.
+    pub(super) devices: Devices,
     /// How jobs ran last that were ended from outside, and may be run again.
     pub(super) stopped: BTreeMap<JobId, Stop>,
     /// How many shares there are beside that of all jobs which have none.
@@ -127,8 +132,10 @@ impl State {
         };
         let mut scheduler = Scheduler::new(core);
         scheduler.set_share(ShareId::default(), WEIGHT_OF_ALL, None, Time::ZERO);
+        let mut resources = Names::default();
+        let supply = resources.amounts(&config.supply);
+        scheduler.set_supply(Machine::Here, &supply, Time::ZERO);
         Self {
-            config,
             scheduler,
             workers: BTreeMap::new(),
             links: Links::default(),
@@ -148,10 +155,13 @@ impl State {
             io: IoThread::Awake,
             attending: 0,
             stopped: BTreeMap::new(),
+            resources,
+            devices: Devices::new(config.gpus.clone()),
             shares: 0,
             bulk_until: None,
             woken: Vec::new(),
             arrivals: Vec::new(),
+            config,
             born,
         }
     }
@@ -198,15 +208,25 @@ impl State {
                     .last_exit
                     .clone()
                     .unwrap_or_else(|| Arc::new(far_away())),
+                memory: job.needs().amount(MEMORY),
             },
             pp_core::Ending::NodeLost { losses, .. } => {
                 let (node, why) = self.links.last_loss.clone().unwrap_or_default();
                 let losses = *losses;
                 JobFailure::NodeLost { losses, node, why }
             }
+            // Nobody is asked for more than a slot yet.
             pp_core::Ending::GivenUp => JobFailure::NobodyLeft(self.config.patience),
             pp_core::Ending::StartFailed { .. } => self.no_worker(),
             pp_core::Ending::Cancelled => JobFailure::Cancelled,
+            pp_core::Ending::Unsatisfiable { lack } => JobFailure::Unsatisfiable {
+                resource: lack
+                    .resource
+                    .and_then(|id| self.resources.name(id))
+                    .cloned(),
+                wanted: lack.wanted,
+                most: lack.most,
+            },
             pp_core::Ending::TimedOut { limit } => JobFailure::TimedOut(*limit),
             pp_core::Ending::DependencyFailed { .. } => match job.root_of_failure() {
                 Some(root) => JobFailure::DependencyFailed(root),

@@ -14,6 +14,7 @@ use super::frames::Frames;
 use super::functions::Function;
 use super::node::Parting;
 use super::pulse::Pulse;
+use super::resources::{Needs, RESOURCES_MAX};
 use crate::blob::Blob;
 use crate::net::Link;
 use crate::segments::{Part, Pool};
@@ -34,7 +35,7 @@ pub(super) enum Wish {
         job: u64,
         function: Arc<Function>,
         args: Blob,
-        time_limit: Option<Duration>,
+        limits: JobLimits,
     },
     /// A job to be given back unless it has begun.
     Recall(u64),
@@ -50,7 +51,14 @@ struct Incomplete {
     function: u64,
     args: Option<Blob>,
     parts: Vec<u64>,
-    time_limit: Option<Duration>,
+    limits: JobLimits,
+}
+
+/// What is asked for a job beyond the usual.
+#[derive(Debug, Default)]
+pub(super) struct JobLimits {
+    pub(super) time_limit: Option<Duration>,
+    pub(super) needs: Needs,
 }
 
 /// The parent.
@@ -69,8 +77,8 @@ pub(crate) struct Uplink {
     incomplete: HashMap<u64, Incomplete>,
     /// The job that comes next, and the segments that it uses.
     used: Option<(u64, Vec<u64>)>,
-    /// The job that comes next, and how long it may run at a time.
-    limited: Option<(u64, Duration)>,
+    /// The job that comes next, and what is asked for it.
+    limited: Option<(u64, JobLimits)>,
     /// The number of the next segment that results refer to.
     pub(super) next_segment: u64,
     /// The most bytes of segments that are kept for later jobs.
@@ -128,9 +136,19 @@ impl Uplink {
     }
 
     /// Says how many jobs run at a time from now on, if that is news.
-    pub(super) fn tell_capacity(&mut self, slots: u32) -> Result<(), EncodeError> {
+    pub(super) fn tell_capacity(
+        &mut self,
+        slots: u32,
+        supply: &[(Arc<str>, u64)],
+    ) -> Result<(), EncodeError> {
         if self.told == Some(slots) {
             return Ok(());
+        }
+        if self.told.is_none() {
+            for (resource, amount) in supply {
+                let amount = *amount;
+                self.say(&FromExecutor::Supply { resource, amount })?;
+            }
         }
         self.told = Some(slots);
         let credit = slots.saturating_mul(CREDIT_PER_SLOT).min(CREDIT_MAX);
@@ -206,12 +224,22 @@ impl Uplink {
             ToExecutor::Recall { job } => self.call_off(job, Wish::Recall(job), wishes)?,
             ToExecutor::Cancel { job } => self.call_off(job, Wish::Cancel(job), wishes)?,
             ToExecutor::Ping { nonce } => self.pong(nonce).map_err(protocol)?,
-            ToExecutor::Terms { job, time_limit_ns } => self.note_terms(job, time_limit_ns)?,
+            ToExecutor::Terms {
+                job,
+                time_limit_ns,
+                slots,
+            } => self.note_terms(job, time_limit_ns, slots)?,
+            ToExecutor::Need {
+                job,
+                resource,
+                amount,
+            } => self.note_need(job, resource, amount)?,
             ToExecutor::Shutdown => wishes.push(Wish::Shutdown),
             ToExecutor::Hello { .. }
             | ToExecutor::Configure { .. }
             | ToExecutor::Introduce { .. }
             | ToExecutor::Segment { .. }
+            | ToExecutor::Share { .. }
             | ToExecutor::Grant { .. }
             | ToExecutor::Refuse { .. } => return Err(Parting::Unexpected(message.name())),
         }
@@ -252,12 +280,28 @@ impl Uplink {
     }
 
     /// Something is asked for the job that comes next.
-    fn note_terms(&mut self, job: u64, time_limit_ns: u64) -> Result<(), Parting> {
+    fn note_terms(&mut self, job: u64, time_limit_ns: u64, slots: u32) -> Result<(), Parting> {
         if self.limited.is_some() {
             return Err(Parting::Unexpected("second terms for a job"));
         }
-        let limit = Duration::from_nanos(time_limit_ns);
-        self.limited = (time_limit_ns > 0).then_some((job, limit));
+        let limits = JobLimits {
+            time_limit: (time_limit_ns > 0).then(|| Duration::from_nanos(time_limit_ns)),
+            needs: Needs {
+                slots,
+                amounts: Vec::new(),
+            },
+        };
+        self.limited = Some((job, limits));
+        Ok(())
+    }
+
+    /// The job that comes next needs some of a resource.
+    fn note_need(&mut self, job: u64, resource: &str, amount: u64) -> Result<(), Parting> {
+        let limited = self.limited.as_mut();
+        let (_, limits) = limited
+            .filter(|(next, limits)| *next == job && limits.needs.amounts.len() < RESOURCES_MAX)
+            .ok_or(Parting::Unexpected("need of a job"))?;
+        limits.needs.amounts.push((resource.into(), amount));
         Ok(())
     }
 
@@ -279,10 +323,10 @@ impl Uplink {
             Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
             None => Vec::new(),
         };
-        let time_limit = match self.limited.take() {
-            Some((next, limit)) if next == job => Some(limit),
+        let limits = match self.limited.take() {
+            Some((next, limits)) if next == job => limits,
             Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
-            None => None,
+            None => JobLimits::default(),
         };
         let args = match args.whole() {
             Some(whole) => Some(Blob::from(whole)),
@@ -292,7 +336,7 @@ impl Uplink {
             function,
             args,
             parts,
-            time_limit,
+            limits,
         };
         if let Some(incomplete) = self.try_run(job, incomplete, wishes) {
             self.incomplete.insert(job, incomplete);
@@ -325,7 +369,7 @@ impl Uplink {
             job,
             function,
             args: args.with_parts(parts),
-            time_limit: incomplete.time_limit,
+            limits: incomplete.limits,
         });
         None
     }

@@ -48,7 +48,12 @@ fn descriptors() -> usize {
     }
 }
 
-/// The machine's memory, or what its control group leaves of it.
+/// How many bytes of memory this process may use: the machine's, or what its control group
+/// leaves of it.
+pub fn usable_memory() -> u64 {
+    memory()
+}
+
 #[cfg(target_os = "linux")]
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();

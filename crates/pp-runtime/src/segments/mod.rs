@@ -19,6 +19,7 @@ mod source;
 
 pub(crate) use filling::Filling;
 pub(crate) use limits::default_cache;
+pub use limits::usable_memory;
 pub use memory::{Region, Span};
 pub use parcel::{Contents, Item, Parcel, ParcelError};
 pub(crate) use part::Carried;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 pub use pp_proto::Status;
 
-pub use crate::channel::Next;
 use crate::channel::{LineError, WorkerChannel, join};
+pub use crate::channel::{Next, Share};
 use crate::lookout::Lookout;
 use crate::segments::{Parcel, Span};
 use crate::shm::Lineage;

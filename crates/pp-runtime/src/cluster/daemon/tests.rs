@@ -22,6 +22,8 @@ fn idle_node() -> Daemon {
             env: Vec::new(),
         },
         restart: false,
+        supply: Vec::new(),
+        gpus: Vec::new(),
         shared_memory: Some(0),
         cache: None,
         discovery: None,

@@ -1,0 +1,172 @@
+//! Who gets jobs that need more than a slot.
+
+use crate::demand::{Demand, Fit, NOTHING, ONE_SLOT};
+use crate::executors::ExecutorTable;
+use crate::gathering::Gathers;
+use crate::shares::Next;
+use crate::stock::Stock;
+use crate::{JobId, Scheduler};
+
+impl<J> Scheduler<J> {
+    /// What a live job needs.
+    pub(crate) fn demand_of(&self, job: JobId) -> &Demand {
+        let entry = self.jobs.get(job);
+        entry.map_or(&ONE_SLOT, |entry| {
+            self.demands.get(self.classes.get(entry.class).demand)
+        })
+    }
+
+    /// Sends queued jobs where some of them need more than a slot, or may not go everywhere.
+    ///
+    /// Such a job goes where it starts at once and leaves the least of what is scarce. One that
+    /// nobody can take now does not hold up those behind it, unless it has to
+    /// [gather](crate::gathering) its slots.
+    ///
+    /// Nobody is looked for twice unless something has become free. A job that waits costs
+    /// nothing, but each demand a step for each event that frees something: many jobs of few
+    /// demands are cheap, and a hundred thousand demands are not.
+    #[inline(never)]
+    pub(crate) fn pump_packed(&mut self) {
+        let mut gathers = self.begin_gathering();
+        let is_busy = self.executors.free_slots() == 0;
+        if is_busy && !self.shares.has_plain() && self.suspects.queued() == 0 {
+            // What needs more than a slot is never sent ahead.
+            return self.end_gathering(&gathers, true);
+        }
+        self.shares.free_turn();
+        self.reconsider();
+        self.pump_suspects(&mut gathers);
+        let is_full = loop {
+            if self.executors.next_to_serve().is_none() {
+                break true;
+            }
+            let Some(next) = self.next_in_line(&gathers) else {
+                break false;
+            };
+            if next.demand != NOTHING {
+                self.place_demanding(next, &mut gathers);
+            } else if !self.place_plain(next) {
+                break true;
+            }
+        };
+        self.end_gathering(&gathers, is_full);
+    }
+
+    /// Takes note of what may fit since more has become free.
+    fn reconsider(&mut self) {
+        let grown = self.executors.take_grown();
+        let executors: &ExecutorTable = &self.executors;
+        self.demands.update(|demand, fit| {
+            let mut grown = grown.iter();
+            match fit {
+                Fit::Open | Fit::HeldUp => Fit::Open,
+                Fit::Narrow if grown.any(|&one| executors.fits(one, demand)) => Fit::Open,
+                Fit::Poor if grown.any(|&one| executors.could_fit(one, demand)) => Fit::Open,
+                fit => fit,
+            }
+        });
+    }
+
+    fn next_in_line(&mut self, gathers: &Gathers) -> Option<Next> {
+        let (demands, jobs) = (&self.demands, &self.jobs);
+        let may_try = |demand| match demands.fit(demand) {
+            Fit::Open => true,
+            // It may have to gather, unless somebody comes before it.
+            Fit::Narrow => !gathers.has_begun(),
+            Fit::HeldUp | Fit::Poor => false,
+        };
+        self.shares.next_packed(may_try, |job| jobs.contains(job))
+    }
+
+    /// Sends a plain job that is next, if it may go anywhere.
+    fn place_plain(&mut self, next: Next) -> bool {
+        let function = self.jobs.get(next.job).map(|entry| entry.function);
+        let (Some((slot, is_idle)), Some(function)) = (self.executors.next_to_serve(), function)
+        else {
+            return false;
+        };
+        if !is_idle && !self.functions.estimate(function).is_known() {
+            return false;
+        }
+        self.shares.pop(next);
+        self.send(slot, next.job);
+        true
+    }
+
+    /// Sends a job that is next and needs more than a slot, or notes why that cannot be.
+    fn place_demanding(&mut self, next: Next, gathers: &mut Gathers) {
+        let demand = self.demands.get(next.demand);
+        let site = self.executors.best_fit(demand);
+        if let Some(slot) = site.and_then(|site| self.executors.executor_of(site)) {
+            self.demands.set_fit(next.demand, Fit::Open);
+            self.shares.pop(next);
+            self.send(slot, next.job);
+            return;
+        }
+        let closed = self.executors.closed();
+        let is_held_up = closed.is_some_and(|site| self.executors.fits(site, demand));
+        let nearest = self.executors.nearest_fit(demand);
+        let fit = match nearest {
+            _ if is_held_up => Fit::HeldUp,
+            Some(_) => Fit::Narrow,
+            None => Fit::Poor,
+        };
+        self.demands.set_fit(next.demand, fit);
+        if let Some(site) = nearest
+            && !gathers.has_begun()
+        {
+            self.shares.keep_turn(next);
+            self.gather(next.job, site, gathers);
+        }
+    }
+
+    /// Whether a machine that is not closed could start a queued job of some demand at once.
+    pub(crate) fn fits_somewhere(&self, demand: u32) -> bool {
+        let demand = self.demands.get(demand);
+        self.executors.best_fit(demand).is_some()
+    }
+
+    /// Whether whoever keeps executors idle has a reason.
+    pub(crate) fn wrong_gathering(&self) -> Option<String> {
+        let closed = self.executors.closed();
+        let Some(gathering) = self.gathering else {
+            return closed.map(|site| format!("{site:?} is closed for nobody"));
+        };
+        let demand = self.demand_of(gathering.job);
+        // A suspect may not go everywhere.
+        let may_move = !self.suspects.names().any(|job| job == gathering.job);
+        let could_start = self.executors.fits(gathering.site, demand)
+            || may_move && self.executors.best_fit(demand).is_some();
+        let is_right = closed.is_none_or(|site| site == gathering.site && !could_start);
+        let is_due = gathering.until > self.now;
+        (!is_right || !is_due).then(|| format!("{gathering:?}, {closed:?} is closed"))
+    }
+
+    /// What jobs have taken of a machine, by what they need; and what is noted of it.
+    pub(crate) fn wrong_amounts(&self) -> Option<String> {
+        let mut here = (0, Stock::default());
+        for (_, executor) in self.executors.iter() {
+            let mut node = (0, Stock::default());
+            for held in executor.held.iter() {
+                let demand = self.demand_of(held.job);
+                let sum = if executor.is_node() {
+                    &mut node
+                } else {
+                    &mut here
+                };
+                sum.0 += demand.extra();
+                sum.1.take(demand);
+            }
+            let noted = (executor.held.extra(), executor.stock.taken());
+            if noted != (node.0, node.1.taken()) {
+                return Some(format!(
+                    "{}: {node:?} are taken, {noted:?} noted",
+                    executor.id
+                ));
+            }
+        }
+        let noted = self.executors.taken_here();
+        let is_right = noted.0 == here.0 && noted.1 == here.1.taken();
+        (!is_right).then(|| format!("{here:?} are taken here, {noted:?} noted"))
+    }
+}
