@@ -16,6 +16,7 @@ import pytest
 
 import pp
 from tests import jobs
+from tests.failures.ledger import Ledger
 from tests.support import (
     RUN_TOKEN,
     WORKER_MARK,
@@ -84,6 +85,12 @@ def nothing_left_behind(run_environment: Path) -> Iterator[None]:
         eventually(as_before, patience=LEFTOVER_PATIENCE)
     except AssertionError:
         pytest.fail(f"left behind for {LEFTOVER_PATIENCE:.0f} s: {more}")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A book that all processes of the test can write to."""
+    return Ledger(str(tmp_path / "ledger"))
 
 
 @pytest.fixture

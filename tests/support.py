@@ -8,7 +8,7 @@ import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import psutil
 
 import pp
 from tests import jobs
+from tests.terms import turn
 
 # Seconds after which something that should have happened is taken for lost. Never
 # a measure of speed: tests wait this long only if they fail.
@@ -45,6 +46,23 @@ def caught_from(job: pp.Job[Any]) -> BaseException:
     except BaseException as error:
         return error
     raise AssertionError(f"{job} raised nothing")
+
+
+def first_error(results: Iterator[Any]) -> tuple[list[Any], BaseException]:
+    """What comes before an error, and the error."""
+    found = []
+    try:
+        for result in results:
+            found.append(result)
+    except BaseException as error:
+        return found, error
+    raise AssertionError(f"nothing was raised after {found}")
+
+
+def warm(server: pp.Server) -> int:
+    """Lets a worker have imported what `tests.terms` is made of; gives its number."""
+    assert server.submit(turn).result() == 0
+    return server.submit(jobs.pid).result()
 
 
 def formatted(error: BaseException) -> str:

@@ -8,7 +8,6 @@ import logging
 import pickle
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ import pytest
 
 import pp
 from tests import jobs
+from tests.failures.support import needs_proc
+from tests.segments import mapped, opened
 from tests.support import Gate, MakeServer, eventually
 
 pytestmark = pytest.mark.timeout(60)
@@ -23,25 +24,10 @@ pytestmark = pytest.mark.timeout(60)
 # Larger than what goes through the line.
 BIG = 400_000
 
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/maps").exists(), reason="looks into /proc, which only Linux has"
-)
-
 
 def ramp(count: int, dtype: str = "u4") -> Any:
     """An array in which no two neighbours are alike."""
     return np.arange(count).astype(dtype)
-
-
-def mapped(pid: int | str = "self") -> int:
-    """How many segments of big data a process has mapped."""
-    return Path(f"/proc/{pid}/maps").read_text().count("memfd:pp-data")
-
-
-def opened() -> int:
-    """How many segments this process has open."""
-    names = [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
-    return sum("memfd:pp-data" in name for name in names)
 
 
 ARRAYS = {

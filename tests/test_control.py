@@ -17,13 +17,12 @@ import pp
 from tests import jobs
 from tests.failures.cancelling import heedless, in_c, in_c_without_the_gil
 from tests.failures.ledger import PATIENCE, Ledger
-from tests.support import Gate, MakeServer, eventually, held_up
+from tests.support import Gate, MakeServer, eventually, held_up, warm
 from tests.terms import (
     noted,
     sleep,
     slow_first,
     spin,
-    turn,
 )
 
 pytestmark = [
@@ -33,18 +32,6 @@ pytestmark = [
 
 # Shorter than any patience, longer than what a quick job takes on a busy machine.
 SHORT = 0.3
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A book that all processes of the test can write to."""
-    return Ledger(str(tmp_path / "ledger"))
-
-
-def warm(server: pp.Server) -> int:
-    """Lets a worker have imported what the jobs are made of; gives its number."""
-    assert server.submit(turn).result() == 0
-    return server.submit(jobs.pid).result()
 
 
 # Names

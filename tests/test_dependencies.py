@@ -6,7 +6,6 @@ import functools
 import gc
 import pickle
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,9 @@ import pytest
 
 import pp
 from tests import graphs, jobs
+from tests.failures.support import needs_proc
 from tests.graphs import Box
+from tests.segments import opened
 from tests.support import (
     Gate,
     MakeGate,
@@ -27,16 +28,6 @@ pytestmark = pytest.mark.timeout(60)
 
 # Larger than what goes through the line.
 BIG = 400_000
-
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/maps").exists(), reason="looks into /proc, which only Linux has"
-)
-
-
-def opened() -> int:
-    """How many segments this process has open."""
-    names = [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
-    return sum("memfd:pp-data" in name for name in names)
 
 
 def inc(value: int) -> int:

@@ -12,6 +12,8 @@ import pytest
 
 import pp
 from tests import jobs
+from tests.failures.support import needs_proc
+from tests.segments import opened
 from tests.support import (
     Gate,
     MakeGate,
@@ -27,16 +29,6 @@ pytestmark = pytest.mark.timeout(60)
 
 # Larger than what goes through the line.
 BIG = 400_000
-
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/maps").exists(), reason="looks into /proc, which only Linux has"
-)
-
-
-def opened() -> int:
-    """How many segments this process has open."""
-    names = [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
-    return sum("memfd:pp-data" in name for name in names)
 
 
 def inc(value: int) -> int:

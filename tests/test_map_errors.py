@@ -14,7 +14,7 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.support import MakeServer, formatted
+from tests.support import MakeServer, first_error, formatted
 
 SEEDS = [random.SystemRandom().randrange(10**6) for _ in range(3)]
 
@@ -28,17 +28,6 @@ def refuse(number: int, bad: frozenset[int]) -> int:
     if number in bad:
         raise RefusedError(f"number {number}")
     return number
-
-
-def first_error(results: Iterator[Any]) -> tuple[list[Any], BaseException]:
-    """What comes before an error, and the error."""
-    found = []
-    try:
-        for result in results:
-            found.append(result)
-    except BaseException as error:
-        return found, error
-    raise AssertionError(f"nothing was raised after {found}")
 
 
 @pytest.mark.parametrize("chunksize", [1, 4, 1000, "auto"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import pickle
 import weakref
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,13 @@ import pytest
 
 import pp
 from tests import jobs
+from tests.failures.support import needs_proc
+from tests.segments import opened
 from tests.support import MakeServer, eventually
 
 pytestmark = pytest.mark.timeout(60)
 
 BIG = 400_000
-
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/maps").exists(), reason="looks into /proc, which only Linux has"
-)
-
-
-def opened() -> int:
-    """How many segments this process has open."""
-    names = [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
-    return sum("memfd:pp-data" in name for name in names)
 
 
 @pytest.mark.parametrize("memory", [None, 0])

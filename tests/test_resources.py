@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +14,6 @@ from tests.failures.ledger import Ledger
 from tests.support import Gate, MakeServer, caught_from
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory so")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A book that all processes of the test can write to."""
-    return Ledger(str(tmp_path / "ledger"))
 
 
 def inside(ledger: Ledger, directory: str, name: str) -> None:
@@ -166,6 +159,56 @@ def test_gpus_are_given_by_their_names(
     assert len(str(given[0]).split(",")) == 2
     assert late.result() in ("4", "GPU-abc", "7")
     assert none.result() == "4,GPU-abc,7"
+
+
+def test_halves_of_a_gpu_are_put_together(
+    make_server: MakeServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    server = make_server(3)
+
+    def visible(directory: str, name: str) -> str | None:
+        jobs.pass_gate(directory, name)
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    halves = [server.submit(visible, gate.args(f"{n}"), resources={"gpu": 0.5}) for n in range(2)]
+    gate.await_inside("0", "1")
+    whole = server.submit(visible, gate.args("whole"), resources={"gpu": 1})
+    gate.await_inside("0", "1", "whole")
+    gate.open()
+    first, second = (job.result() for job in halves)
+    assert first == second
+    assert {first, whole.result()} == {"4", "7"}
+
+
+def pools() -> list[int]:
+    """How many threads each pool of this process has."""
+    import numpy as np
+    import threadpoolctl
+
+    assert np.ones(2).sum() == 2
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+
+
+def test_pools_of_threads_are_held_to_the_processors_while_the_job_runs(
+    make_server: MakeServer, gate: Gate
+) -> None:
+    def load(directory: str, name: str) -> list[int]:
+        found = pools()
+        jobs.pass_gate(directory, name)
+        return found
+
+    server = make_server(3)
+    everywhere = [server.submit(load, gate.args(f"{n}")) for n in range(3)]
+    gate.await_inside("0", "1", "2")
+    gate.open()
+    before, *others = (job.result() for job in everywhere)
+    assert others == [before, before]
+    assert before
+    assert before != [3] * len(before)
+    wide = server.submit(pools, resources={"cpu": 3})
+    assert wide.result() == [3] * len(before)
+    assert server.submit(pools).result() == before
 
 
 def test_threads_are_as_many_as_processors_while_the_job_runs(make_server: MakeServer) -> None:

@@ -17,29 +17,9 @@ from tests.terms import (
     MoreOwnError,
     OwnError,
     fails_first,
-    turn,
 )
 
-pytestmark = [
-    pytest.mark.timeout(60),
-    pytest.mark.skipif(os.name != "posix", reason="a worker that heeds nothing is killed"),
-]
-
-# Shorter than any patience, longer than what a quick job takes on a busy machine.
-SHORT = 0.3
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A book that all processes of the test can write to."""
-    return Ledger(str(tmp_path / "ledger"))
-
-
-def warm(server: pp.Server) -> int:
-    """Lets a worker have imported what the jobs are made of; gives its number."""
-    assert server.submit(turn).result() == 0
-    return server.submit(jobs.pid).result()
-
+pytestmark = pytest.mark.timeout(60)
 
 # Retries
 

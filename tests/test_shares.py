@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 import pp
 from tests import jobs
 from tests.failures.ledger import PATIENCE, Ledger
-from tests.support import Gate, MakeServer, caught_from, held_up
+from tests.support import Gate, MakeServer, caught_from, held_up, warm
 from tests.terms import (
     OwnError,
     crowd,
@@ -24,26 +22,7 @@ from tests.terms import (
     turn,
 )
 
-pytestmark = [
-    pytest.mark.timeout(60),
-    pytest.mark.skipif(os.name != "posix", reason="a worker that heeds nothing is killed"),
-]
-
-# Shorter than any patience, longer than what a quick job takes on a busy machine.
-SHORT = 0.3
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A book that all processes of the test can write to."""
-    return Ledger(str(tmp_path / "ledger"))
-
-
-def warm(server: pp.Server) -> int:
-    """Lets a worker have imported what the jobs are made of; gives its number."""
-    assert server.submit(turn).result() == 0
-    return server.submit(jobs.pid).result()
-
+pytestmark = pytest.mark.timeout(60)
 
 # Priorities
 

@@ -13,7 +13,7 @@ import pytest
 
 import pp
 from tests import jobs
-from tests.support import Gate, MakeServer, eventually, formatted
+from tests.support import Gate, MakeServer, eventually, first_error, formatted
 
 # Each run tries others; a failure tells which.
 SEEDS = [random.SystemRandom().randrange(10**6) for _ in range(3)]
@@ -22,17 +22,6 @@ SEEDS = [random.SystemRandom().randrange(10**6) for _ in range(3)]
 def sum_of(*numbers: int) -> int:
     """Any number of arguments."""
     return sum(numbers)
-
-
-def first_error(results: Iterator[Any]) -> tuple[list[Any], BaseException]:
-    """What comes before an error, and the error."""
-    found = []
-    try:
-        for result in results:
-            found.append(result)
-    except BaseException as error:
-        return found, error
-    raise AssertionError(f"nothing was raised after {found}")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from tests.cluster.nodes import SECRET, Node
 from tests.cluster.proxy import Proxy
 from tests.cluster.pythons import other_minor_version
 from tests.failures.clients import Client
-from tests.failures.ledger import Ledger
 from tests.support import MakeServer, eventually
 
 MakeNode = Callable[..., Node]
@@ -80,12 +79,6 @@ def make_proxy() -> Iterator[MakeProxy]:
     """Puts something between clients and a node."""
     with ExitStack() as proxies:
         yield lambda node: proxies.enter_context(Proxy(node.host, node.port))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A book that all processes of the test can write to."""
-    return Ledger(str(tmp_path / "ledger"))
 
 
 @pytest.fixture

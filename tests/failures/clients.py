@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -26,13 +27,29 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("SIGQUIT", "SIGHUP"):
     if hasattr(signal, name):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+def in_child(function):
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    # A child that hangs ends by this, and is seen to.
+    signal.alarm(15)
+    try:
+        function()
+        os._exit(0)
+    except BaseException as error:
+        import traceback
+        traceback.print_exc()
+        ledger.note(f"{{type(error).__module__}}.{{type(error).__name__}}: {{error}}")
+        os._exit(1)
 """
 
 
 class Client:
     """A running script.
 
-    It knows `pp`, `jobs`, `trees` and its `ledger`; it has a directory for temporary
+    It knows `pp`, `jobs`, `trees`, its `ledger`, and `in_child`, which runs a function in a
+    forked child, notes what it raises, and gives its exit code. It has a directory for temporary
     files of its own, and leads a session, so that no signal meant for it goes astray.
     """
 
@@ -68,6 +85,20 @@ class Client:
     def signal(self, number: int) -> None:
         """Sends a signal to the client alone."""
         self.process.send_signal(number)
+
+    def survives_interrupts(self, times: int = 3) -> None:
+        """Interrupts each of its waits; it ends well afterwards, and none of them returned.
+
+        Of each wait it notes "waits" and "interrupted", with its number; then "fine".
+        """
+        for turn in range(times):
+            self.await_one(f"waits {turn}")
+            # It may be a moment before it really waits; it may not matter.
+            self.signal(signal.SIGINT)
+            self.await_one(f"interrupted {turn}")
+        self.await_one("fine")
+        assert self.ends() == 0, self.said()
+        assert "returned" not in self.ledger.words()
 
     def ends(self, patience: float = PATIENCE) -> int:
         """Waits for its end; gives its exit code, or minus a signal's number."""

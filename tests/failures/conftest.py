@@ -18,7 +18,6 @@ if _ROOT not in sys.path:
 
 import pp  # noqa: E402
 from tests.failures.clients import Client  # noqa: E402
-from tests.failures.ledger import Ledger  # noqa: E402
 from tests.failures.support import TOKEN, kill_all, none_left, processes_with  # noqa: E402
 
 if sys.platform == "win32":
@@ -39,12 +38,6 @@ def token(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         none_left(word)
     finally:
         kill_all(processes_with(word))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A book that all processes of the test can write to."""
-    return Ledger(str(tmp_path / "ledger"))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 import pytest
@@ -13,21 +12,6 @@ from tests.failures.support import none_left
 pytestmark = pytest.mark.timeout(60)
 
 StartClient = Callable[..., Client]
-
-CHILD = """
-def in_child(function):
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    # A child that hangs ends by this, and is seen to.
-    signal.alarm(15)
-    try:
-        function()
-        os._exit(0)
-    except BaseException as error:
-        ledger.note(f"{type(error).__module__}.{type(error).__name__}: {error}")
-        os._exit(1)
-"""
 
 # All that is not known in a forked child.
 ATTEMPTS = (
@@ -66,7 +50,7 @@ ledger.note("go")
 assert job.result() == "went"
 server.destroy()
 """
-    client = client_of(CHILD + script)
+    client = client_of(script)
     assert client.ends() == 0, client.said()
     assert client.ledger.after("status ") == ["1", "0"]
     assert any("fork" in word for word in client.ledger.words()), client.said()
@@ -103,13 +87,7 @@ def test_sigint_to_a_waiting_client(wait: str, client_of: StartClient, token: st
         server.destroy()
         ledger.note("fine")
     """)
-    for turn in range(3):
-        client.await_one(f"waits {turn}")
-        client.signal(signal.SIGINT)
-        client.await_one(f"interrupted {turn}")
-    client.await_one("fine")
-    assert client.ends() == 0, client.said()
-    assert "returned" not in client.ledger.words()
+    client.survives_interrupts()
     none_left(token)
 
 

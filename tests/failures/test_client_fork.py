@@ -28,36 +28,11 @@ ATTEMPTS = {
     "get_stats": "server.get_stats()",
 }
 
-CHILD = """
-def in_child(function):
-    child = os.fork()
-    if child:
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return status
-    # A child that hangs ends by this, and is seen to.
-    signal.alarm(15)
-    try:
-        function()
-        os._exit(0)
-    except BaseException as error:
-        import traceback
-        traceback.print_exc()
-        ledger.note(f"{type(error).__module__}.{type(error).__name__}: {error}")
-        os._exit(1)
-"""
-
-
-def script(text: str) -> str:
-    """The program of a client that has `in_child`."""
-    import textwrap
-
-    return CHILD + textwrap.dedent(text)
-
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 def test_child_gets_a_clear_error(attempt: str, client_of: StartClient, token: str) -> None:
     client = client_of(
-        script(f"""
+        f"""
         server = pp.Server(2)
         job = server.submit(jobs.hold, (ledger,))
         done = server.submit(jobs.echo, (7,))
@@ -74,7 +49,7 @@ def test_child_gets_a_clear_error(attempt: str, client_of: StartClient, token: s
         meeting = [server.submit(jobs.meet, (room, 2)) for _ in range(2)]
         assert len({{job() for job in meeting}}) == 2
         assert len(ledger.after("holds ")) == 1
-        """)
+        """
     )
     assert client.ends() == 0, client.said()
     none_left(token)
@@ -82,7 +57,7 @@ def test_child_gets_a_clear_error(attempt: str, client_of: StartClient, token: s
 
 def test_child_reads_results_that_had_come(client_of: StartClient) -> None:
     client = client_of(
-        script("""
+        """
         server = pp.Server(1)
         done = server.submit(jobs.echo, (7,))
         server.wait()
@@ -93,7 +68,7 @@ def test_child_reads_results_that_had_come(client_of: StartClient) -> None:
             repr(done), repr(server)
         assert in_child(look) == 0
         assert done() == 7
-        """)
+        """
     )
     assert client.ends() == 0, client.said()
 
@@ -134,7 +109,7 @@ def test_end_of_the_child_harms_nothing(last: str, client_of: StartClient, token
 
 def test_child_makes_a_server_of_its_own(client_of: StartClient, token: str) -> None:
     client = client_of(
-        script("""
+        """
         server = pp.Server(2)
         assert server.submit(jobs.echo, (1,))() == 1
         def own():
@@ -152,7 +127,7 @@ def test_child_makes_a_server_of_its_own(client_of: StartClient, token: str) -> 
         # Also one that is left to the end of the child.
         assert in_child(lambda: pp.Server(1).submit(jobs.echo, (1,))()) == 0
         assert server.submit(jobs.echo, (2,))() == 2
-        """)
+        """
     )
     assert client.ends() == 0, client.said()
     none_left(token)
@@ -160,7 +135,7 @@ def test_child_makes_a_server_of_its_own(client_of: StartClient, token: str) -> 
 
 def test_grandchild_makes_a_server(client_of: StartClient, token: str) -> None:
     client = client_of(
-        script("""
+        """
         server = pp.Server(1)
         server.submit(jobs.echo, (1,))()
         def child():
@@ -180,7 +155,7 @@ def test_grandchild_makes_a_server(client_of: StartClient, token: str) -> None:
             mine.destroy()
         assert in_child(child) == 0
         assert server.submit(jobs.echo, (2,))() == 2
-        """)
+        """
     )
     assert client.ends() == 0, client.said()
     none_left(token)
@@ -214,7 +189,7 @@ def test_multiprocessing_with_fork_in_the_client(client_of: StartClient, token: 
 def test_fork_while_threads_submit(client_of: StartClient, token: str) -> None:
     """The locks of the parent are no trap for its children."""
     client = client_of(
-        script("""
+        """
         import warnings
         warnings.simplefilter("ignore")
         server = pp.Server(2)
@@ -247,7 +222,7 @@ def test_fork_while_threads_submit(client_of: StartClient, token: str) -> None:
         for thread in threads:
             thread.join()
         assert all(counts), counts
-        """)
+        """
     )
     assert client.ends(50) == 0, client.said()
     none_left(token)

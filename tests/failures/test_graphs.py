@@ -22,7 +22,7 @@ from tests.failures import jobs
 from tests.failures.graphs import FATES, Drama
 from tests.failures.ledger import PATIENCE, Ledger
 from tests.failures.support import await_true, needs_proc, run_of
-from tests.failures.test_segments import opened
+from tests.segments import opened
 
 pytestmark = [pytest.mark.timeout(120), needs_proc]
 

@@ -57,14 +57,7 @@ def test_sigint_to_a_waiting_client(wait: str, client_of: StartClient, token: st
         server.destroy()
         ledger.note("fine")
     """)
-    for turn in range(3):
-        client.await_one(f"waits {turn}")
-        # It may be a moment before it really waits; it may not matter.
-        client.signal(signal.SIGINT)
-        client.await_one(f"interrupted {turn}")
-    client.await_one("fine")
-    assert client.ends() == 0, client.said()
-    assert "returned" not in client.ledger.words()
+    client.survives_interrupts()
     none_left(token)
 
 

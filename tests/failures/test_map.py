@@ -135,13 +135,7 @@ def test_interrupt_while_waiting_for_a_result(client_of: Callable[..., Client], 
         server.destroy()
         ledger.note("fine")
     """)
-    for turn in range(3):
-        client.await_one(f"waits {turn}")
-        client.signal(signal.SIGINT)
-        client.await_one(f"interrupted {turn}")
-    client.await_one("fine")
-    assert client.ends() == 0, client.said()
-    assert "returned" not in client.ledger.words()
+    client.survives_interrupts()
     none_left(token)
 
 

@@ -18,23 +18,13 @@ from tests.failures import jobs
 from tests.failures.clients import Client
 from tests.failures.ledger import Ledger
 from tests.failures.support import await_true, await_workers, needs_proc, none_left, run_of
+from tests.segments import mapped, opened
 
 pytestmark = [pytest.mark.timeout(60), needs_proc]
 
 BIG = 400_000
 
 StartClient = Callable[..., Client]
-
-
-def segments_of(pid: int | str) -> int:
-    """How many segments of big data a process has mapped."""
-    return Path(f"/proc/{pid}/maps").read_text().count("memfd:pp-data")
-
-
-def opened() -> int:
-    """How many segments this process has open."""
-    names = [str(path.resolve()) for path in Path("/proc/self/fd").iterdir()]
-    return sum("memfd:pp-data" in name for name in names)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +34,7 @@ def no_segment_left() -> Any:
 
     def none() -> bool:
         gc.collect()
-        return segments_of("self") == opened() == 0
+        return mapped() == opened() == 0
 
     # Servers of the test live until after this; what they keep idle goes by itself.
     await_true(none, "no segment is left")
@@ -335,27 +325,11 @@ def test_job_forks_with_an_array(server_of: Callable[..., pp.Server], ledger: Le
     assert ledger.await_one("saw ") == "4.0 4.0"
 
 
-FORK = """
-    import numpy as np
-    def in_child(function):
-        child = os.fork()
-        if child:
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        signal.alarm(15)
-        try:
-            function()
-            os._exit(0)
-        except BaseException as error:
-            ledger.note(f"{type(error).__module__}.{type(error).__name__}: {error}")
-            os._exit(1)
-"""
-
-
 def test_client_forks_with_views(client_of: StartClient, token: str) -> None:
     """A child reads the views that it inherits, drops them, and harms nothing."""
     client = client_of(
-        FORK
-        + """
+        """
+    import numpy as np
     server = pp.Server(2)
     ref = server.put(np.ones(400_000))
     seen = server.submit(np.full, (400_000, 3))()
@@ -386,8 +360,8 @@ def test_client_forks_with_views(client_of: StartClient, token: str) -> None:
 def test_child_of_the_client_sees_what_it_saw(client_of: StartClient, token: str) -> None:
     """A segment that a child may look at is not used again."""
     client = client_of(
-        FORK
-        + """
+        """
+    import numpy as np
     server = pp.Server(1)
     seen = server.submit(np.full, (400_000, 3))()
     child = os.fork()
@@ -417,12 +391,12 @@ def test_nothing_is_left_in_workers(
     ref = server.put(np.ones(BIG))
     results = [server.submit(np.add, (ref, np.full(BIG, n))) for n in range(20)]
     assert [float(job()[0]) for job in results] == [1.0 + n for n in range(20)]
-    assert sum(segments_of(worker) for worker in workers) > 0
+    assert sum(mapped(worker) for worker in workers) > 0
     del ref, results
 
     def none() -> bool:
         gc.collect()
-        return sum(segments_of(worker) for worker in workers) == 0
+        return sum(mapped(worker) for worker in workers) == 0
 
     await_true(none, "workers have no segment mapped")
     assert await_workers(token, 2) == workers

@@ -10,12 +10,12 @@ use crate::{JobId, Scheduler};
 impl<J> Scheduler<J> {
     /// Ends a job as [`Ending::Cancelled`], wherever it is.
     ///
-    /// A job that is queued, waits or pauses ends at once, and what depends on a job ends with it, as
-    /// [`Ending::DependencyCancelled`]. One that a worker has is asked back; if it has been
-    /// started, it is [asked to end](Effect::Interrupt), and if it has not ended after
-    /// [`Config::cancel_grace`](crate::Config::cancel_grace), the worker is killed and
-    /// replaced, at no other job's charge. A node is told to end it. False if the job is not
-    /// live. After true it may still finish in the regular way.
+    /// A job that is queued, waits or pauses ends at once, and what depends on a job ends with
+    /// it, as [`Ending::DependencyCancelled`]. One that a worker has is asked back; if it has
+    /// been started, it is [asked to end](Effect::Interrupt), and if it has not ended after
+    /// [`Config::cancel_grace`](crate::Config::cancel_grace), the worker is killed and replaced,
+    /// at no other job's charge. A node is told to end it. False if the job is not live. After
+    /// true it may still finish in the regular way.
     pub fn cancel(&mut self, job: JobId, now: Time) -> bool {
         self.call_off(job, HeldState::Cancelling, now)
     }

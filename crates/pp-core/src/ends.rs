@@ -77,8 +77,8 @@ impl<J> Scheduler<J> {
     }
 
     /// A job has failed in a way that its retries are not for: it has raised something else, or
-    /// its result cannot be serialized. The same as [`job_finished`](Self::job_finished), but what depends on it
-    /// ends too, with [`Ending::DependencyFailed`].
+    /// its result cannot be serialized. The same as [`job_finished`](Self::job_finished), but
+    /// what depends on it ends too, with [`Ending::DependencyFailed`].
     pub fn job_failed(
         &mut self,
         executor: ExecutorId,

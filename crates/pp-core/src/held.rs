@@ -99,9 +99,10 @@ pub(crate) struct Held {
 
 /// Jobs in the order in which they were sent, each found by its place in no time.
 ///
-/// The first of them, as many as run at a time, are the *front*: they are taken to run.
-/// Each has a slot, and some have several: then fewer run at a time than there are slots. Those behind wait. A job that leaves from the middle leaves a gap, so that the
-/// places of the others stay what they are until [`compact`](Self::compact).
+/// The first of them, as many as run at a time, are the *front*: they are taken to run. Each has
+/// a slot, and some have several: then fewer run at a time than there are slots. Those behind
+/// wait. A job that leaves from the middle leaves a gap, so that the places of the others stay
+/// what they are until [`compact`](Self::compact).
 #[derive(Debug)]
 pub(crate) struct HeldJobs {
     /// Neither the first nor the last one is a gap.

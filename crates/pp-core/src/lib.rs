@@ -23,12 +23,13 @@
 //!   ended by force where that does not help; no other job is charged for it.
 //! * A job that has raised something is run again as often as was [asked](Terms::retries), and
 //!   no more often, whatever becomes of workers and nodes meanwhile.
-//! * Of the jobs of one share ([`Terms::share`]) that wait for no other and can start, those of a higher
-//!   priority are sent first, and those of one priority in the order of their submission; but
-//!   one start in a few goes to the one that was submitted first ([`Config::ageing`]), so that
-//!   none starves. A job that comes back, from a dead executor, by a recall or after a pause,
-//!   regains its place; so does one that has waited for others. Only jobs that are suspected of taking nodes down ([`Config::max_node_losses`])
-//!   wait for a node without another such.
+//! * Of the jobs of one share ([`Terms::share`]) that wait for no other and can start, those of a
+//!   higher priority are sent first, and those of one priority in the order of their submission;
+//!   but one start in a few goes to the one that was submitted first ([`Config::ageing`]), so
+//!   that none starves. A job that comes back, from a dead executor, by a recall or after a
+//!   pause, regains its place; so does one that has waited for others. Only jobs that are
+//!   suspected of taking nodes down ([`Config::max_node_losses`]) wait for a node without another
+//!   such.
 //! * Shares whose jobs wait are served in proportion to their weights
 //!   ([`Scheduler::set_share`]): what two of them get differs by no more than what as many of
 //!   their longest jobs take as are held at a time. One that was idle has saved up nothing.

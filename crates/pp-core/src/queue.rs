@@ -10,8 +10,8 @@ mod levels;
 use fifo::Fifo;
 use levels::Levels;
 
-/// Jobs of one share and one demand that no executor holds: the higher priority first, and of one priority in
-/// the order of submission.
+/// Jobs of one share and one demand that no executor holds: the higher priority first, and of one
+/// priority in the order of submission.
 ///
 /// Jobs of priority 0 are most or all of them, and cost what a plain deque does.
 ///

@@ -9,10 +9,10 @@ use crate::{ExecutorId, Scheduler};
 impl<J> Scheduler<J> {
     /// Sets how many workers are wanted; 0 is allowed.
     ///
-    /// Growth is asked for at once, whatever the number, and begins a new series of
-    /// attempts if starting has failed before. Shrinking kills nothing: idle workers retire, busy ones
-    /// get no more jobs, give back those that they have not started, and retire when
-    /// the others have finished. Ignored after [`destroy`](Self::destroy).
+    /// Growth is asked for at once, whatever the number, and begins a new series of attempts if
+    /// starting has failed before. Shrinking kills nothing: idle workers retire, busy ones get no
+    /// more jobs, give back those that they have not started, and retire when the others have
+    /// finished. Ignored after [`destroy`](Self::destroy).
     pub fn resize(&mut self, workers: u32, now: Time) {
         self.see(now);
         if self.destroyed {

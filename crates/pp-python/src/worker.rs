@@ -96,14 +96,14 @@ impl WorkerSession {
             .map_err(|error| failed(&error))
     }
 
-    /// Runs jobs until the client asks to stop. `load_function(blob)` gives a
-    /// callable with an attribute `reusable`; `dump_result(value, protocol,
-    /// buffer_callback)` may raise `serialization_error`; `describe(exception)` gives bytes. `output` stands
-    /// for `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
+    /// Runs jobs until the client asks to stop. `load_function(blob)` gives a callable with an
+    /// attribute `reusable`; `dump_result(value, protocol, buffer_callback)` may raise
+    /// `serialization_error`; `describe(exception)` gives bytes. `output` stands for
+    /// `sys.stdout`: `output.tell()` is not 0 if something was printed since the last
     /// `output.take()`, which gives that as bytes; `errors.take()` gives what was written to
     /// `sys.stderr` if `note_errors` was called. `share.enter(cpus, memory, devices)` and
-    /// `share.leave()` enclose a job that was given a share of the machine. A worker that has more than `max_memory` bytes
-    /// after a job asks to be replaced.
+    /// `share.leave()` enclose a job that was given a share of the machine. A worker that has
+    /// more than `max_memory` bytes after a job asks to be replaced.
     #[pyo3(signature = (*, load_function, dump_result, describe, output, errors, share,
                         serialization_error, protocol, writable_buffers, max_memory))]
     #[allow(clippy::too_many_arguments)] // named in Python

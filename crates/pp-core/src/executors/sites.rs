@@ -1,4 +1,5 @@
-//! Sites of executors: machines, and what is free on them: all workers are on one, and each node is another.
+//! Sites of executors: machines, and what is free on them: all workers are on one, and each node
+//! is another.
 
 use super::{ExecutorTable, FREE};
 use crate::demand::Demand;

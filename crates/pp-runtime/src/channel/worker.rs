@@ -97,8 +97,8 @@ impl WorkerChannel {
         self.send(FromExecutor::fault(text))
     }
 
-    /// Sends a job's result, and what it printed on standard output and error. Whether all of it is written; if
-    /// not, see [`Self::push_or_wait`].
+    /// Sends a job's result, and what it printed on standard output and error. Whether all of it
+    /// is written; if not, see [`Self::push_or_wait`].
     pub(crate) fn answer(
         &mut self,
         job: u64,

@@ -113,8 +113,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a job's result, and what the job printed on standard output and error. Whether it is all written; if
-    /// not, [`Self::wait_for_room`].
+    /// Sends a job's result, and what the job printed on standard output and error. Whether it is
+    /// all written; if not, [`Self::wait_for_room`].
     pub fn answer(
         &mut self,
         job: u64,
