@@ -3,7 +3,7 @@
 use crate::effect::{Effect, Ending};
 use crate::executor::ExecutorState;
 use crate::held::HeldState;
-use crate::job::{PAUSED, QUEUED, WAITING};
+use crate::job::{ASIDE, PAUSED, QUEUED, WAITING};
 use crate::time::Time;
 use crate::{JobId, Scheduler};
 
@@ -75,7 +75,7 @@ impl<J> Scheduler<J> {
         else {
             return false;
         };
-        if slot == WAITING || slot == PAUSED {
+        if matches!(slot, WAITING | PAUSED | ASIDE) {
             self.end(job, Ending::Cancelled);
             return true;
         }

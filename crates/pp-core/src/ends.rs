@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::effect::{Effect, Ending};
 use crate::held::{Held, HeldState};
-use crate::job::{Job, WAITING};
+use crate::job::{ASIDE, Job, WAITING};
 use crate::shares::Took;
 use crate::time::{Time, nanos};
 use crate::{ExecutorId, JobId, Scheduler};
@@ -212,8 +212,10 @@ impl<J> Scheduler<J> {
             return;
         };
         let charges = self.records.get(job).into();
-        if entry.executor == WAITING {
-            self.dependencies.leave(job);
+        match entry.executor {
+            WAITING => self.dependencies.leave(job),
+            ASIDE => _ = self.asides.remove(job),
+            _ => {}
         }
         if let Some(data) = self.take_out(job) {
             self.effects.push_back(Effect::End {

@@ -6,7 +6,7 @@ use crate::classes::PLAIN;
 use crate::executor::{Executor, ExecutorState};
 use crate::held::HeldState;
 use crate::ids::IdMap;
-use crate::job::{PAUSED, QUEUED, WAITING};
+use crate::job::{ASIDE, PAUSED, QUEUED, WAITING};
 use crate::{JobId, Scheduler};
 
 /// The scheduler contradicts itself: a bug in it.
@@ -66,8 +66,9 @@ impl<J> Scheduler<J> {
             }
         }
         let waiting = self.dependencies.names().map(|job| (job, WAITING));
-        let paused = self.retries.names();
-        for (job, place) in waiting.chain(paused.into_iter().map(|job| (job, PAUSED))) {
+        let paused = self.retries.names().into_iter().map(|job| (job, PAUSED));
+        let aside = self.asides.names().map(|job| (job, ASIDE));
+        for (job, place) in waiting.chain(paused).chain(aside) {
             placed += 1;
             if self.jobs.get(job).map(|entry| entry.executor) != Some(place) {
                 return Some(format!("{job} waits and is elsewhere"));

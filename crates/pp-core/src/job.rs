@@ -13,6 +13,9 @@ pub(crate) const WAITING: u32 = u32::MAX - 1;
 /// Where a job is that pauses before it is run again.
 pub(crate) const PAUSED: u32 = u32::MAX - 2;
 
+/// Where a job is that was set aside.
+pub(crate) const ASIDE: u32 = u32::MAX - 3;
+
 /// Jobs in one page of the table.
 const PAGE: usize = 256;
 
@@ -29,8 +32,8 @@ pub(crate) struct Job<J> {
     pub(crate) data: J,
     /// Where the function table holds its function.
     pub(crate) function: u32,
-    /// The slot of the executor that holds it, or [`QUEUED`], [`WAITING`] or
-    /// [`PAUSED`].
+    /// The slot of the executor that holds it, or [`QUEUED`], [`WAITING`], [`PAUSED`] or
+    /// [`ASIDE`].
     pub(crate) executor: u32,
     /// Its place among what that executor holds.
     pub(crate) place: u32,

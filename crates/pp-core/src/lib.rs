@@ -75,6 +75,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aside;
 mod buckets;
 mod cancel;
 mod charges;

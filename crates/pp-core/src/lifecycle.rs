@@ -282,6 +282,7 @@ impl<J> Scheduler<J> {
         self.shares.take_all(|_| true);
         self.suspects.clear();
         self.dependencies.clear();
+        self.asides.clear();
         self.stop_gathering();
         self.time_limits.clear();
         self.retries.clear();

@@ -218,12 +218,11 @@ impl<J> Scheduler<J> {
         self.pump();
     }
 
-    /// Takes a job from its executor that never began there.
-    fn take_back(&mut self, slot: u32, place: u32) {
-        let holder = self.executors.get_mut(slot);
-        if let Some(held) = holder.and_then(|holder| holder.take_back(place)) {
-            self.release(&held, Took::Nothing);
-        }
+    /// Takes a job from its executor that never began there; gives what was known of it.
+    pub(crate) fn take_back(&mut self, slot: u32, place: u32) -> Option<HeldState> {
+        let held = self.executors.get_mut(slot)?.take_back(place)?;
+        self.release(&held, Took::Nothing);
+        Some(held.state)
     }
 
     /// Puts an executor on the list of those to look at for a stall.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::aside::Asides;
 use crate::charges::Records;
 use crate::classes::{ClassTable, PLAIN};
 use crate::config::Config;
@@ -50,6 +51,7 @@ pub struct Scheduler<J> {
     pub(crate) shares: ShareTable,
     pub(crate) suspects: Suspects,
     pub(crate) dependencies: Dependencies,
+    pub(crate) asides: Asides,
     pub(crate) time_limits: TimeLimits,
     pub(crate) retries: RetryTable,
     pub(crate) functions: FunctionTable,
@@ -82,6 +84,7 @@ impl<J> Scheduler<J> {
             gathering: None,
             suspects: Suspects::default(),
             dependencies: Dependencies::default(),
+            asides: Asides::default(),
             time_limits: TimeLimits::default(),
             retries: RetryTable::default(),
             functions: FunctionTable::default(),

@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::demand::NOTHING;
 use crate::executor::{ExecutorKind, ExecutorState};
 use crate::held::HeldState;
-use crate::job::{PAUSED, QUEUED, WAITING};
+use crate::job::{ASIDE, PAUSED, QUEUED, WAITING};
 use crate::time::Time;
 use crate::{Demand, ExecutorId, FunctionId, JobId, Scheduler, ShareId};
 
 /// Where a live job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
-    /// Waits for the end of others.
+    /// Waits for the end of others, or was [set aside](crate::Scheduler::set_aside).
     Waiting,
     /// Has raised something, and waits until it is run again.
     Paused,
@@ -162,7 +162,7 @@ impl<J> Scheduler<J> {
     fn job_state(&self, slot: u32, place: u32) -> Option<JobState> {
         match slot {
             QUEUED => return Some(JobState::Queued),
-            WAITING => return Some(JobState::Waiting),
+            WAITING | ASIDE => return Some(JobState::Waiting),
             PAUSED => return Some(JobState::Paused),
             _ => {}
         }
@@ -222,9 +222,9 @@ impl<J> Scheduler<J> {
         self.shares.queued() + self.suspects.queued()
     }
 
-    /// How many jobs wait for the end of others.
+    /// How many jobs wait for the end of others, or were [set aside](Self::set_aside).
     pub fn waiting(&self) -> usize {
-        self.dependencies.len()
+        self.dependencies.len() + self.asides.len()
     }
 
     /// How many jobs pause before they are run again.
@@ -282,6 +282,7 @@ impl<J> Scheduler<J> {
             && self.records.is_empty()
             && self.suspects.is_empty()
             && self.dependencies.is_empty()
+            && self.asides.is_empty()
             && self.time_limits.is_empty()
             && self.retries.is_empty()
             && self.effects.is_empty()

@@ -213,7 +213,8 @@ impl Env {
             Ending::TimedOut { limit } => {
                 assert!(!entry.has_retry(true), "it may go on: {job}");
                 assert_eq!(entry.terms.time_limit, Some(limit), "{job}");
-                assert!(entry.place != Place::Waiting && !entry.cancelled, "{job}");
+                assert!(!matches!(entry.place, Place::Waiting | Place::Aside));
+                assert!(!entry.cancelled, "{job}");
                 assert!(self.overdue.remove(&job), "its time is not over: {job}");
             }
             Ending::DependencyFailed { .. } | Ending::DependencyCancelled { .. } => {

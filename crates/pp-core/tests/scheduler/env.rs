@@ -69,6 +69,8 @@ pub(crate) struct Job {
 pub(crate) enum Place {
     /// Waits for other jobs.
     Waiting,
+    /// Was set aside.
+    Aside,
     /// Is to be run again at that time.
     Paused(Time),
     Queue,
@@ -254,7 +256,7 @@ impl Env {
     }
 
     pub(crate) fn waiting(&self) -> Vec<JobId> {
-        self.jobs_at(|place| place == Place::Waiting)
+        self.jobs_at(|place| matches!(place, Place::Waiting | Place::Aside))
     }
 
     pub(crate) fn paused(&self) -> Vec<JobId> {

@@ -63,6 +63,9 @@ impl Env {
                 Phase::Ready => {}
             }
         }
+        for job in self.aside() {
+            self.resume(job);
+        }
         self.advance(us(100));
     }
 }

@@ -35,6 +35,7 @@ mod resize;
 mod resources;
 mod retries;
 mod rng;
+mod set_aside;
 mod shares;
 mod simulation;
 mod starting;

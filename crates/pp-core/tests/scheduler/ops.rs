@@ -62,6 +62,12 @@ pub(crate) enum Op {
     Cancel(u16),
     Withdraw(u16),
     Answer(u8),
+    /// A job that has not begun is set aside.
+    SetAside {
+        worker: u8,
+        job: u8,
+    },
+    Resume(u8),
     Credit {
         worker: u8,
         credit: u8,
@@ -120,8 +126,13 @@ impl Op {
             227..231 => Self::Credit { worker, credit },
             231..240 => Self::Advance(number),
             240..244 => Self::Hold(worker),
-            244..249 => Self::Forget(worker),
-            249..255 => Self::Nonsense { worker, job },
+            244..247 => Self::Forget(worker),
+            247..249 => Self::SetAside {
+                worker,
+                job: credit,
+            },
+            249 => Self::Resume(worker),
+            250..255 => Self::Nonsense { worker, job },
             255 if number.is_multiple_of(64) => Self::Destroy,
             255 => Self::Hold(credit),
         }
@@ -216,6 +227,8 @@ impl Env {
                     self.answer(executor);
                 }
             }
+            Op::SetAside { worker, job } => self.set_some_aside(worker, job),
+            Op::Resume(job) => self.resume_some(job),
             Op::Credit { worker, credit } => {
                 if let Some(executor) = self.pick(worker, Phase::Ready, false) {
                     self.credit(executor, u32::from(credit % 16));
@@ -364,6 +377,24 @@ impl Env {
         let mut all = self.in_phase(phase);
         all.retain(|id| !busy || !self.workers[id].held.is_empty());
         choose(&all, usize::from(number))
+    }
+
+    /// A job that a ready executor has and has not begun is set aside.
+    fn set_some_aside(&mut self, worker: u8, job: u8) {
+        self.catch_up();
+        if let Some(executor) = self.pick(worker, Phase::Ready, true) {
+            let worker = &self.workers[&executor];
+            let rest = &worker.held[usize::from(worker.begun)..];
+            if let Some(job) = choose(rest, usize::from(job)) {
+                self.set_aside(executor, job);
+            }
+        }
+    }
+
+    fn resume_some(&mut self, job: u8) {
+        if let Some(job) = choose(&self.aside(), usize::from(job)) {
+            self.resume(job);
+        }
     }
 
     fn being_asked(&self) -> Vec<ExecutorId> {
