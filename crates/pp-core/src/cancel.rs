@@ -82,6 +82,7 @@ impl<J> Scheduler<J> {
         if slot == QUEUED {
             if !self.suspects.remove(job) {
                 let (jobs, class) = (&self.jobs, self.classes.get(class));
+                let class = class.queued_at(self.nears.key(job, class.demand));
                 let is_live = |other| other != job && jobs.contains(other);
                 self.shares.remove(job, class, is_live);
             }

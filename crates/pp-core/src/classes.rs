@@ -29,6 +29,16 @@ pub(crate) struct Class {
     jobs: usize,
 }
 
+impl Class {
+    /// The same for one of its jobs that waits in the queue of this key.
+    pub(crate) fn queued_at(self, key: u32) -> Self {
+        Self {
+            demand: key,
+            ..self
+        }
+    }
+}
+
 /// What makes a class.
 type Name = (ShareId, i32, u32);
 

@@ -1,6 +1,6 @@
 //! What can be set, and the reasons for the defaults.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 /// The settings of a [`Scheduler`](crate::Scheduler).
@@ -37,6 +37,10 @@ pub struct Config {
     /// slots of one machine while others wait that need one. Default 10 s: what others do not
     /// get meanwhile, they get afterwards; each time it is twice as long.
     pub gather: Duration,
+    /// How many bytes of data come from one executor to another in a second. Default
+    /// 125,000,000, a network of 1 Gbit/s: on a faster one, jobs wait longer for the executor
+    /// that has their data than they need to, and on a slower one not long enough.
+    pub transfer_rate: NonZeroU64,
     /// How far jobs are sent ahead.
     pub window: WindowConfig,
     /// When jobs that were sent ahead are taken back.
@@ -54,6 +58,7 @@ impl Default for Config {
             cancel_grace: Duration::from_secs(1),
             ageing: NonZeroU32::new(16),
             gather: Duration::from_secs(10),
+            transfer_rate: NonZeroU64::MIN.saturating_add(124_999_999),
             window: WindowConfig::default(),
             recall: RecallConfig::default(),
         }

@@ -64,6 +64,19 @@ impl Dependencies {
         *self = Self::default();
     }
 
+    /// Those that wait for a job.
+    pub(crate) fn of(&self, job: JobId) -> Vec<JobId> {
+        let mut dependants = Vec::new();
+        let mut place = self.heads.get(&job).copied().unwrap_or(NONE);
+        while let Some(edge) = self.edges.get(place as usize) {
+            if self.waiting.contains_key(&edge.dependant) {
+                dependants.push(edge.dependant);
+            }
+            place = edge.next;
+        }
+        dependants
+    }
+
     /// Lets a job wait for others, which live and are named once. It is newer than all that
     /// wait.
     fn add(&mut self, dependant: JobId, after: &[JobId]) {

@@ -194,6 +194,7 @@ impl<J> Scheduler<J> {
         self.suspects.left(job);
         self.time_limits.remove(job);
         self.retries.remove(job);
+        self.nears.remove(job);
         self.records.remove(job);
         self.functions.release(entry.function);
         self.leave_class(entry.class);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::buckets::bucket_of;
 use crate::config::WindowConfig;
-use crate::estimate::Expected;
+use crate::estimate::{Expected, LONG};
 use crate::function::FunctionSet;
 use crate::held::{Held, HeldJobs};
 use crate::stock::Stock;
@@ -125,6 +125,10 @@ pub(crate) struct Executor {
     pub(crate) watched: bool,
     /// What the machine has of each resource, if it is a node.
     pub(crate) stock: Stock,
+    /// Until when data comes to it for jobs that it was sent, and until when it gives data to
+    /// others, as far as is known.
+    pub(crate) coming: Time,
+    pub(crate) going: Time,
     /// Functions that it was given.
     pub(crate) functions: FunctionSet,
     /// Jobs that it finished.
@@ -148,6 +152,8 @@ impl Executor {
             stalled: false,
             watched: false,
             stock: Stock::default(),
+            coming: Time::ZERO,
+            going: Time::ZERO,
             functions: FunctionSet::default(),
             finished: 0,
             run_time: Duration::ZERO,
@@ -231,15 +237,64 @@ impl Executor {
     /// When it would start another job if all its slots are taken, in nanoseconds. What
     /// runs in several slots does not end all at once: each end lets one begin.
     fn until_free(&self) -> u64 {
-        let (count, lanes) = (self.held.len() as u64, self.held.lanes() as u64);
+        self.until_free_of(self.held.len() as u64, self.held.backlog())
+    }
+
+    /// The same if it held so many jobs, of so much work.
+    fn until_free_of(&self, count: u64, backlog: u64) -> u64 {
+        let lanes = self.held.lanes() as u64;
         if lanes == 1 {
             // The same without a long division: so it is with all workers.
-            return self.held.backlog();
+            return backlog;
         }
         let ends = (count + 1).saturating_sub(lanes);
-        let all = u128::from(self.held.backlog()) * u128::from(ends);
+        let all = u128::from(backlog) * u128::from(ends);
         let wait = all / u128::from((count * lanes).max(1));
         u64::try_from(wait).unwrap_or(u64::MAX)
+    }
+
+    /// When it would start a job behind so many others that are to be sent to it, in nanoseconds
+    /// from now on. `None` if it takes no more jobs, or if nobody knows.
+    pub(crate) fn wait_behind(&self, others: usize, now: Time, slack: Duration) -> Option<u64> {
+        let done = self.done(now, slack)?;
+        let mean = self.backlog() / (self.held.len() as u64).max(1);
+        let others = mean.saturating_mul(others as u64);
+        Some((self.until_free().saturating_sub(done)).saturating_add(others))
+    }
+
+    /// The same for one that it holds, if that were the last to be sent.
+    pub(crate) fn wait_of(&self, held: &Held, now: Time, slack: Duration) -> Option<u64> {
+        let done = self.done(now, slack)?;
+        let (count, time) = (self.held.len() as u64, held.expected.time.into());
+        let backlog = self.held.backlog().saturating_sub(time);
+        Some(self.until_free_of(count - 1, backlog).saturating_sub(done))
+    }
+
+    /// How much of its first job it has done, if it takes jobs and is not late.
+    fn done(&self, now: Time, slack: Duration) -> Option<u64> {
+        let takes = self.state == ExecutorState::Ready && self.credit > 0 && !self.is_spent();
+        if !takes || self.stalled || self.wait(now, slack) == Wait::Unknown {
+            return None;
+        }
+        let first = self.held.oldest().map_or(0, |first| first.expected.time);
+        let elapsed = nanos(now.saturating_duration_since(self.progress));
+        Some(elapsed.min(first.into()))
+    }
+
+    /// Whether it is known how long everything takes that it holds.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.held.backlog() < LONG.into()
+    }
+
+    /// When nobody knows any more how long a job would wait at it, unless it finishes one before.
+    pub(crate) fn late_at(&self, slack: Duration) -> Option<Time> {
+        let expected = u64::from(self.held.oldest()?.expected.time);
+        let patience = self.patience(expected, slack).saturating_add(1);
+        Some(self.progress.saturating_add(Duration::from_nanos(patience)))
+    }
+
+    fn patience(&self, expected: u64, slack: Duration) -> u64 {
+        2 * expected + nanos(slack) + 2 * self.latency
     }
 
     /// Where recall should look for it: by how long its last job would wait there,
@@ -267,7 +322,7 @@ impl Executor {
         }
         let elapsed = nanos(now.saturating_duration_since(self.progress));
         let expected = u64::from(first.expected.time);
-        if elapsed > 2 * expected + nanos(slack) + 2 * self.latency {
+        if elapsed > self.patience(expected, slack) {
             return Wait::Unknown;
         }
         Wait::About(

@@ -7,7 +7,7 @@ use crate::executor::{Executor, ExecutorState};
 use crate::held::HeldState;
 use crate::ids::IdMap;
 use crate::job::{ASIDE, PAUSED, QUEUED, WAITING};
-use crate::{JobId, Scheduler};
+use crate::{JobId, Scheduler, near};
 
 /// The scheduler contradicts itself: a bug in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +34,8 @@ impl<J> Scheduler<J> {
         check("suspects are kept apart", self.suspects.fault())?;
         let is_live = |job| self.jobs.contains(job);
         check("dependencies are sound", self.dependencies.fault(is_live))?;
+        let is_queued = |job| Some(self.jobs.get(job)?.executor == QUEUED);
+        check("lines are sound", self.nears.fault(is_queued))?;
         check("retries are counted", self.retries.fault(is_live))?;
         check("time limits are kept", self.wrong_time_limit())?;
         check("functions count their jobs", self.miscounted_function())?;
@@ -106,7 +108,8 @@ impl<J> Scheduler<J> {
         for (slot, share) in self.shares.iter() {
             let live = share.names().filter_map(|(job, priority, demand)| {
                 let class = self.classes.get(self.jobs.get(job)?.class);
-                let own = (class.share, class.priority, class.demand);
+                let key = self.nears.key(job, class.demand);
+                let own = (class.share, class.priority, key);
                 Some((job, own == (slot, priority, demand)))
             });
             if let Some((job, _)) = live.into_iter().find(|&(_, is_right)| !is_right) {
@@ -193,7 +196,13 @@ impl<J> Scheduler<J> {
         {
             return Some(format!("{job} waits, and there is room for it in {slot}"));
         }
-        let mut demands = self.shares.ready_demands();
+        if let Some(fault) = self.wrong_line() {
+            return Some(fault);
+        }
+        let mut demands = self
+            .shares
+            .ready_keys()
+            .filter(|&key| near::slot_of(key).is_none());
         if let Some(demand) = demands.find(|&demand| self.fits_somewhere(demand)) {
             let demand = self.demands.get(demand);
             return Some(format!("{demand:?} is free, and a job may be sent"));

@@ -101,6 +101,7 @@ impl<J> Scheduler<J> {
             return;
         };
         self.doubt_effects();
+        self.break_up_line(slot);
         let is_ours = gone.state == ExecutorState::Killing;
         let mut began = false;
         for held in gone.held.take_all() {
@@ -283,6 +284,7 @@ impl<J> Scheduler<J> {
         self.suspects.clear();
         self.dependencies.clear();
         self.asides.clear();
+        self.nears.clear();
         self.stop_gathering();
         self.time_limits.clear();
         self.retries.clear();

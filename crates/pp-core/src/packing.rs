@@ -1,10 +1,14 @@
 //! Who gets jobs that need more than a slot.
 
+use std::cell::Cell;
+
 use crate::demand::{Demand, Fit, NOTHING, ONE_SLOT};
 use crate::executors::ExecutorTable;
 use crate::gathering::Gathers;
+use crate::near::{self, Turn};
 use crate::shares::Next;
 use crate::stock::Stock;
+use crate::time::Time;
 use crate::{JobId, Scheduler};
 
 impl<J> Scheduler<J> {
@@ -29,7 +33,8 @@ impl<J> Scheduler<J> {
     pub(crate) fn pump_packed(&mut self) {
         let mut gathers = self.begin_gathering();
         let is_busy = self.executors.free_slots() == 0;
-        if is_busy && !self.shares.has_plain() && self.suspects.queued() == 0 {
+        let has_plain = self.shares.has_plain() || self.nears.has_lines();
+        if is_busy && !has_plain && self.suspects.queued() == 0 {
             // What needs more than a slot is never sent ahead.
             return self.end_gathering(&gathers, true);
         }
@@ -43,7 +48,9 @@ impl<J> Scheduler<J> {
             let Some(next) = self.next_in_line(&gathers) else {
                 break false;
             };
-            if next.demand != NOTHING {
+            if let Some(home) = near::slot_of(next.demand) {
+                self.place_near(next, home);
+            } else if next.demand != NOTHING {
                 self.place_demanding(next, &mut gathers);
             } else if !self.place_plain(next) {
                 break true;
@@ -70,12 +77,48 @@ impl<J> Scheduler<J> {
     fn next_in_line(&mut self, gathers: &Gathers) -> Option<Next> {
         let (demands, jobs) = (&self.demands, &self.jobs);
         let may_try = |demand| match demands.fit(demand) {
+            _ if near::slot_of(demand).is_some() => true,
             Fit::Open => true,
             // It may have to gather, unless somebody comes before it.
             Fit::Narrow => !gathers.has_begun(),
             Fit::HeldUp | Fit::Poor => false,
         };
-        self.shares.next_packed(may_try, |job| jobs.contains(job))
+        let (nears, executors, functions) = (&self.nears, &self.executors, &self.functions);
+        let time = (self.now, self.config.recall.slack);
+        let next_look: Cell<Option<Time>> = Cell::new(None);
+        let may_go = |next: &Next| {
+            let Some(home) = near::slot_of(next.demand) else {
+                return true;
+            };
+            let function = jobs.get(next.job).map(|entry| entry.function);
+            let is_known = function.is_some_and(|place| functions.estimate(place).is_known());
+            match nears.turn((next.job, is_known), home, executors, time) {
+                Turn::Now(_) => true,
+                Turn::Later(at) => {
+                    next_look.set([next_look.get(), at].into_iter().flatten().min());
+                    false
+                }
+            }
+        };
+        let is_live = |job| jobs.contains(job);
+        let next = self.shares.next_packed(may_try, may_go, is_live);
+        // Where there is one, all are looked at once more.
+        self.look_at_lines(next_look.get());
+        next
+    }
+
+    /// Sends a job that is next in the line of an executor.
+    fn place_near(&mut self, next: Next, home: u32) {
+        let function = self.jobs.get(next.job).map(|entry| entry.function);
+        let is_known = function.is_some_and(|place| self.functions.estimate(place).is_known());
+        let time = (self.now, self.config.recall.slack);
+        let job = (next.job, is_known);
+        if let Turn::Now(slot) = self.nears.turn(job, home, &self.executors, time) {
+            self.shares.pop(next);
+            self.nears.leave(next.job);
+            self.note_transfers(next.job, slot);
+            self.send(slot, next.job);
+        }
     }
 
     /// Sends a plain job that is next, if it may go anywhere.
@@ -96,7 +139,8 @@ impl<J> Scheduler<J> {
     /// Sends a job that is next and needs more than a slot, or notes why that cannot be.
     fn place_demanding(&mut self, next: Next, gathers: &mut Gathers) {
         let demand = self.demands.get(next.demand);
-        let site = self.executors.best_fit(demand);
+        let near = self.site_with_data(next.job, demand);
+        let site = near.or_else(|| self.executors.best_fit(demand));
         if let Some(slot) = site.and_then(|site| self.executors.executor_of(site)) {
             self.demands.set_fit(next.demand, Fit::Open);
             self.shares.pop(next);

@@ -55,21 +55,29 @@ impl<J> Scheduler<J> {
                 break;
             };
             let slack = self.config.recall.slack;
+            let near = self.newest_near(holder);
             let threshold = nanos(self.config.recall.threshold) + self.way_over(holder);
-            match holder.wait(self.now, slack) {
-                Wait::Unknown => {
+            match (holder.wait(self.now, slack), near) {
+                (Wait::Unknown, _) => {
                     self.stop_sending_ahead(slot);
                     self.recall_half(slot);
                 }
-                Wait::About(wait) if overdue || wait > threshold => {
+                (Wait::About(_), Some((place, gain))) if gain > threshold => {
+                    self.recall(slot, vec![place]);
+                }
+                (Wait::About(_), Some(_)) => {
+                    // It stays where its data is, unless its holder comes to be late.
+                    let late = holder.late_at(slack).unwrap_or(self.now);
+                    return self.look_again(late, overdue);
+                }
+                (Wait::About(wait), None) if overdue || wait > threshold => {
                     self.recall_half(slot);
                 }
-                Wait::About(wait) => {
+                (Wait::About(wait), None) => {
                     let way = Duration::from_nanos(self.way_over(holder));
                     let wait = Duration::from_nanos(wait);
                     let deadline = self.now.saturating_add(wait + slack + way);
-                    self.recalls.deadline.get_or_insert(deadline);
-                    return;
+                    return self.look_again(deadline, overdue);
                 }
             }
         }
@@ -82,6 +90,12 @@ impl<J> Scheduler<J> {
         let taker = self.executors.next_to_serve();
         let taker = taker.and_then(|(slot, _)| self.executors.get(slot));
         holder.latency + taker.map_or(0, |taker| taker.latency)
+    }
+
+    /// Sees to it that executors that idle are looked at again.
+    fn look_again(&mut self, deadline: Time, overdue: bool) {
+        let before = self.recalls.deadline.filter(|_| !overdue);
+        self.recalls.deadline = before.or(Some(deadline));
     }
 
     /// Asks back the newer half of the work that waits at an executor.

@@ -16,6 +16,7 @@ use crate::gathering::Gathering;
 use crate::held::{Held, HeldState, Taken};
 use crate::interrupts::Interrupts;
 use crate::job::{Job, JobTable, QUEUED};
+use crate::near::Nears;
 use crate::recall::Recalls;
 use crate::retries::RetryTable;
 use crate::shares::{ShareTable, Took};
@@ -52,6 +53,7 @@ pub struct Scheduler<J> {
     pub(crate) suspects: Suspects,
     pub(crate) dependencies: Dependencies,
     pub(crate) asides: Asides,
+    pub(crate) nears: Nears,
     pub(crate) time_limits: TimeLimits,
     pub(crate) retries: RetryTable,
     pub(crate) functions: FunctionTable,
@@ -85,6 +87,7 @@ impl<J> Scheduler<J> {
             suspects: Suspects::default(),
             dependencies: Dependencies::default(),
             asides: Asides::default(),
+            nears: Nears::default(),
             time_limits: TimeLimits::default(),
             retries: RetryTable::default(),
             functions: FunctionTable::default(),
@@ -134,6 +137,7 @@ impl<J> Scheduler<J> {
         if terms.retries.count > 0 {
             self.retries.add(job, terms.retries);
         }
+        self.note_data(job, &terms.data);
         if terms.after.is_empty() || !self.wait_for(job, &terms.after) {
             self.enqueue(job, class);
         }
@@ -180,7 +184,7 @@ impl<J> Scheduler<J> {
     /// Lets a new job be sent.
     #[inline]
     fn enqueue(&mut self, job: JobId, class: u32) {
-        let class = self.classes.get(class);
+        let class = self.lined_up(job, self.classes.get(class));
         self.shares.push(job, class);
         if self.starts.is_given_up() {
             self.starts.revive();
@@ -234,6 +238,7 @@ impl<J> Scheduler<J> {
             self.time_limits.next(),
             self.retries.next(),
             self.gathering.map(|gathering| gathering.until),
+            self.nears.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -349,7 +354,7 @@ impl<J> Scheduler<J> {
         if self.is_suspect(self.records.get(job).blame) {
             self.suspects.put(job);
         } else {
-            let class = self.classes.get(class);
+            let class = self.lined_up(job, self.classes.get(class));
             self.shares.give_back(job, class);
         }
         self.starts.revive();

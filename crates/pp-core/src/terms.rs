@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Demand, JobId, ShareId};
+use crate::{Data, Demand, JobId, ShareId};
 
 /// What is asked for a job beyond the plain; see
 /// [`Scheduler::submit_with`](crate::Scheduler::submit_with). The default is a plain job.
@@ -27,6 +27,10 @@ pub struct Terms {
     pub retries: Retries,
     /// What it needs beyond a slot, where it runs. A node that runs it is to be told.
     pub demand: Demand,
+    /// What it needs of data that executors have when it is submitted: it had best run there. What
+    /// those jobs leave that it is to begin after, [is said](crate::Scheduler::result_stays) when
+    /// they finish.
+    pub data: Vec<Data>,
 }
 
 /// How often a job is run again that has [raised](crate::Scheduler::job_raised) something.

@@ -283,6 +283,7 @@ impl<J> Scheduler<J> {
             && self.suspects.is_empty()
             && self.dependencies.is_empty()
             && self.asides.is_empty()
+            && self.nears.is_empty()
             && self.time_limits.is_empty()
             && self.retries.is_empty()
             && self.effects.is_empty()

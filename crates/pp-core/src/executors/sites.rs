@@ -143,6 +143,27 @@ impl ExecutorTable {
             .is_some_and(|bucket| bucket < FREE)
     }
 
+    /// Whether an executor would start a job at once, and may get one.
+    pub(crate) fn is_free(&self, slot: u32) -> bool {
+        self.room(slot).is_some_and(|bucket| bucket < FREE)
+    }
+
+    /// Whether an executor has room that is kept for another job.
+    pub(crate) fn is_held_up(&self, slot: u32) -> bool {
+        self.placement.bucket(slot).is_some() && self.room(slot).is_none()
+    }
+
+    /// Whether not only one job may start on a machine, and it takes jobs.
+    pub(crate) fn is_open(&self, site: Site) -> bool {
+        let is_ready = match site {
+            Site::Here => true,
+            Site::Node(slot) => self
+                .get(slot)
+                .is_some_and(|node| node.state == ExecutorState::Ready),
+        };
+        is_ready && self.closed != Some(site)
+    }
+
     /// Lets only one job start on a machine.
     pub(crate) fn close(&mut self, site: Site) {
         self.closed = Some(site);

@@ -26,18 +26,20 @@ impl ShareTable {
         shares.any(|share| share.has_room() && !share.queue.is_empty())
     }
 
-    /// The demands of which jobs wait that may be sent.
-    pub(crate) fn ready_demands(&self) -> impl Iterator<Item = u32> {
+    /// The keys of the queues, of all but plain jobs, in which jobs wait that may be sent.
+    pub(crate) fn ready_keys(&self) -> impl Iterator<Item = u32> {
         let shares = self.iter().map(|(_, share)| share);
         let ready = shares.filter(|share| share.has_room());
         ready.flat_map(|share| share.demanding.keys().copied())
     }
 
-    /// Like [`next`](Self::next), of plain jobs and those whose demand `may_try`. A share that
-    /// has none of these keeps its turn for later.
+    /// Like [`next`](Self::next), of plain jobs and those whose demand `may_try`; of each demand,
+    /// only the first one, and only if it `may_go`. A share that has none of these keeps its turn
+    /// for later.
     pub(crate) fn next_packed(
         &mut self,
         may_try: impl Fn(u32) -> bool + Copy,
+        may_go: impl Fn(&Next) -> bool + Copy,
         is_live: impl Fn(JobId) -> bool + Copy,
     ) -> Option<Next> {
         let default = self.get(DEFAULT).filter(|share| share.may_send());
@@ -47,7 +49,7 @@ impl ShareTable {
         let mut first_of = |slot: u32| {
             let share = slots.get_mut(slot as usize)?;
             let ageing = ageing.filter(|_| kept != Some(slot));
-            share.first(slot, ageing, may_try, is_live)
+            share.first((slot, ageing), may_try, may_go, is_live)
         };
         let Some(default) = default else {
             return ready.iter().find_map(|&(_, slot)| first_of(slot));
@@ -95,9 +97,9 @@ impl ShareTable {
 impl Share {
     fn first(
         &mut self,
-        share: u32,
-        ageing: Option<NonZeroU32>,
+        (share, ageing): (u32, Option<NonZeroU32>),
         may_try: impl Fn(u32) -> bool,
+        may_go: impl Fn(&Next) -> bool,
         is_live: impl Fn(JobId) -> bool + Copy,
     ) -> Option<Next> {
         let next = |job, priority, demand, is_by_age| Next {
@@ -124,7 +126,7 @@ impl Share {
             };
             first.map(|(job, priority)| next(job, priority, demand, is_by_age))
         });
-        firsts.min_by_key(|next| {
+        firsts.filter(may_go).min_by_key(|next| {
             let priority = if is_by_age { 0 } else { next.priority };
             (Reverse(priority), next.job)
         })

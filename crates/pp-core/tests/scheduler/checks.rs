@@ -240,7 +240,7 @@ impl Env {
             .count()
     }
 
-    fn state(&self, executor: ExecutorId) -> Option<ExecutorState> {
+    pub(crate) fn state(&self, executor: ExecutorId) -> Option<ExecutorState> {
         self.scheduler
             .executor_stats(executor)
             .map(|stats| stats.state)
@@ -304,7 +304,10 @@ impl Env {
                 && later.clone().any(|job| !worker.ever_asked.contains(job))
         });
         let idle = self.idle().len().saturating_sub(self.kept_idle());
-        if idle <= coming || !waiting {
+        // What was sent to where its data is may wait there for as long as that takes to bring.
+        let is_near = |job: &JobId| !self.jobs[job].holders.is_empty();
+        let mut held = self.workers.values().flat_map(|worker| &worker.held);
+        if idle <= coming || !waiting || held.any(is_near) {
             self.unbalanced_since = None;
             return;
         }

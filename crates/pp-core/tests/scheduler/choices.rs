@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pp_core::{Config, Demand, FunctionId, JobId, ResourceId, Retries, Terms, WindowConfig};
+use pp_core::{
+    Config, Data, Demand, ExecutorId, FunctionId, JobId, ResourceId, Retries, Terms, WindowConfig,
+};
 
 use crate::env::{Env, ms, resource, share, us};
 use crate::rng::Rng;
@@ -74,6 +76,11 @@ pub(crate) fn random_supply(number: u32) -> Vec<(ResourceId, u64)> {
         .collect()
 }
 
+/// From nothing to what takes 8 ms to bring, all magnitudes alike.
+pub(crate) fn random_bytes(number: u32) -> u64 {
+    u64::from(number >> 12) >> (number % 21)
+}
+
 impl Env {
     /// What may be asked for a job, after `most` others or fewer.
     pub(crate) fn random_terms(&self, rng: &mut Rng, most: u8) -> Terms {
@@ -114,6 +121,19 @@ impl Env {
             demand,
             time_limit: number().is_multiple_of(3).then(|| some_time(number())),
             retries,
+            data: self.random_data(number()),
         }
+    }
+
+    /// What executors may have, some of which are gone.
+    fn random_data(&self, number: u32) -> Vec<Data> {
+        let holders = (0..number % 3).map(|place| {
+            let one = u64::from(number >> (4 + 4 * place)) % u64::from(self.started + 1);
+            Data {
+                executor: ExecutorId::from_u64(one),
+                bytes: random_bytes(number),
+            }
+        });
+        holders.collect()
     }
 }

@@ -233,7 +233,7 @@ fn run_all(scheduler: &mut Scheduler<u64>) -> Vec<u64> {
     sent
 }
 
-fn shapes() -> [(&'static str, Scheduler<u64>); 5] {
+fn shapes() -> Vec<(&'static str, Scheduler<u64>)> {
     let mut rng = Rng::new(5);
     let side = 300;
     let grid = move |n: u64| {
@@ -247,7 +247,7 @@ fn shapes() -> [(&'static str, Scheduler<u64>); 5] {
             vec![]
         }
     };
-    [
+    vec![
         ("chain", many(|n| n.checked_sub(1).into_iter().collect())),
         (
             "fan out",

@@ -49,6 +49,8 @@ pub(crate) enum Phase {
 pub(crate) struct Job {
     pub(crate) function: FunctionId,
     pub(crate) terms: Terms,
+    /// Executors that have had data of it.
+    pub(crate) holders: BTreeSet<ExecutorId>,
     /// Jobs that it waits for.
     pub(crate) unmet: BTreeSet<JobId>,
     pub(crate) data: u64,

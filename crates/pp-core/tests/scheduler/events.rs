@@ -29,9 +29,12 @@ impl Env {
         let live = |job: &&JobId| self.jobs.contains_key(job);
         let unmet: BTreeSet<_> = terms.after.iter().filter(live).copied().collect();
         let is_ready = unmet.is_empty();
+        let data = terms.data.iter().filter(|data| data.bytes > 0);
+        let holders = data.map(|data| data.executor).collect();
         let entry = Job {
             function,
             terms,
+            holders,
             unmet,
             data: self.submitted,
             place: if is_ready {

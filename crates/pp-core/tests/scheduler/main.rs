@@ -22,6 +22,7 @@ mod fairness;
 mod finale;
 mod functions;
 mod losses;
+mod near;
 mod needs;
 mod nodes;
 mod ops;

@@ -1,6 +1,6 @@
 //! Jobs that need more than a slot, and what the model expects of these.
 
-use pp_core::{Demand, ExecutorId, JobId, Lack, Machine, ResourceId};
+use pp_core::{Demand, Effect, ExecutorId, JobId, Lack, Machine, ResourceId};
 
 use crate::env::{Env, Job, Place};
 
@@ -76,7 +76,10 @@ impl Env {
 
     /// An executor has got a job.
     pub(crate) fn check_taken(&self, executor: ExecutorId) {
-        if self.is_late {
+        let mut last = self.log.iter().rev().take(8);
+        let is_recall = |effect: &Effect<u64>| matches!(effect, Effect::Recall { executor: from, .. } if *from == executor);
+        // What it was sent behind may have come back since.
+        if self.is_late || self.answers_at_once && last.any(is_recall) {
             return;
         }
         let [job] = self.workers[&executor].held[..] else {
@@ -125,7 +128,8 @@ impl Env {
         let mut queued = self.queued();
         queued.retain(|job| {
             let terms = &self.jobs[job].terms;
-            self.has_room(terms.share) && self.fits(&terms.demand, idle)
+            let waits = terms.demand.is_plain() && self.waits_for_holder(*job);
+            !waits && self.has_room(terms.share) && self.fits(&terms.demand, idle)
         });
         assert!(queued.is_empty(), "{idle} idle, {queued:?} wait");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pp_core::{ExecutorId, JobId, Raised};
 
-use crate::choices::{choose, random_supply, run_time, some_time};
+use crate::choices::{choose, random_bytes, random_supply, run_time, some_time};
 use crate::env::{Env, Phase, Place, function, share, us};
 use crate::rng::Rng;
 
@@ -173,6 +173,7 @@ impl Env {
             }
             Op::Finish { worker, number } => {
                 if let Some((executor, run_time)) = self.let_run(worker, number) {
+                    self.leave_some(executor, number);
                     self.finish(executor, run_time);
                 }
             }
@@ -340,6 +341,7 @@ impl Env {
         if entry.is_none_or(|entry| entry.place != Place::With(executor)) {
             let finished = self.scheduler.job_finished(executor, job, us(1), self.now);
             assert_eq!(finished, None);
+            self.scheduler.result_stays(executor, job, 1 << 20);
             let raised = self.scheduler.job_raised(executor, job, us(1), self.now);
             assert_eq!(raised, Raised::Unknown);
             self.scheduler.job_stopped(executor, job, us(1), self.now);
@@ -388,6 +390,13 @@ impl Env {
             if let Some(job) = choose(rest, usize::from(job)) {
                 self.set_aside(executor, job);
             }
+        }
+    }
+
+    /// Some of what the executor's first job has made stays there, or not.
+    fn leave_some(&mut self, executor: ExecutorId, number: u32) {
+        if number.is_multiple_of(3) {
+            self.result_stays(executor, random_bytes(number));
         }
     }
 

@@ -16,8 +16,8 @@ impl Env {
 
     /// First in, first out, among those of one share and one priority. A job of a higher
     /// priority is passed only by the one of its share that has waited longest. Whoever needs
-    /// more than a slot may be passed by those that do not need the same. Where effects
-    /// are held back, nothing is known.
+    /// more than a slot may be passed by those that do not need the same, and whoever has data
+    /// somewhere by all. Where effects are held back, nothing is known.
     pub(crate) fn check_order(&self, job: JobId) {
         if self.is_late {
             return;
@@ -27,7 +27,8 @@ impl Env {
             let queued = self.queued_of(terms.share);
             queued.filter(|(_, entry, certain)| {
                 let demand = &entry.terms.demand;
-                *certain && (demand.is_plain() || *demand == terms.demand)
+                let is_plain = demand.is_plain() && entry.holders.is_empty();
+                *certain && (is_plain || *demand == terms.demand && !demand.is_plain())
             })
         };
         let passed = certain().find(|(other, entry, _)| {
@@ -57,7 +58,8 @@ impl Env {
         let (Some(oldest), Some(every)) = (oldest, self.config.ageing) else {
             return;
         };
-        let may_wait = !self.jobs[&oldest].terms.demand.is_plain();
+        let oldest_job = &self.jobs[&oldest];
+        let may_wait = !oldest_job.terms.demand.is_plain() || !oldest_job.holders.is_empty();
         if self.is_late || !are_certain || oldest == job || may_wait {
             return;
         }

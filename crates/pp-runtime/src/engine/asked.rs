@@ -49,6 +49,7 @@ impl Asked {
             time_limit: self.time_limit,
             retries: self.retries,
             demand: names.demand(&self.needs),
+            data: Vec::new(),
         })
     }
 
