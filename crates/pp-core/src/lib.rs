@@ -43,11 +43,14 @@
 //!   slots starve the others. Who lacks a resource gathers nothing: a job that needs much of
 //!   one may be passed by any number of those that need little of it. A share pays for as many
 //!   slots as its jobs take.
-//! * No ready executor idles while a job is queued whose share is below its limit and that it
-//!   could start, unless it has to for one that needs several slots; and none
-//!   idles for longer
-//!   than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together, and what the
-//!   way takes, while another holds a job that it has not started.
+//! * A job whose [data](Terms::data) an executor has waits for that, and is passed meanwhile, as
+//!   long as it begins there sooner than elsewhere. Nobody waits for one that leaves, is gone, or
+//!   takes much longer than expected.
+//! * But for these, no ready executor idles while a job is queued whose share is below its limit
+//!   and that it could start, unless it has to for one that needs several slots; and none idles
+//!   for longer than [`RecallConfig::threshold`] and [`RecallConfig::slack`] together, and what the
+//!   way takes, while another holds a job that it has not started, unless data makes that job
+//!   begin sooner there.
 //! * No executor holds more jobs than the credit that it granted.
 //! * When the last job has ended, no table holds anything of it.
 //!

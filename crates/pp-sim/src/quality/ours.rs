@@ -7,11 +7,13 @@
 //! workers, and the functions' bytes, all of which the rest of this crate is about.
 //!
 //! Data comes with the message that brings a job, so a machine hands a job to its scheduler
-//! when all of it has come. The client's scheduler knows nothing of data. It knows the priority
-//! of a job, and its client as a share; machines do not. Jobs are submitted when they are
-//! [ready](Policy::ready): what they wait for are data as well as jobs.
+//! when all of it has come. The client's scheduler knows the network's rate and where results
+//! have stayed, but not who got a copy of them later. It knows the priority of a job, and its
+//! client as a share; machines do not. Graphs are submitted as a whole, as programs do it; what
+//! is released later is submitted then.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use pp_core::{
@@ -107,6 +109,23 @@ impl Ours {
             sites: Vec::new(),
             tick_at: None,
         }
+    }
+
+    /// Submits a job, after those that it needs and that were submitted before. Data of others
+    /// is where they have run.
+    fn submit(&mut self, job: usize, world: &World<Message>) {
+        let wanted = world.job(job);
+        let function = FunctionId::from_u64(wanted.function.into());
+        let inputs = wanted.inputs.iter();
+        let after = inputs.filter_map(|&input| self.ids[input]).collect();
+        let terms = Terms {
+            priority: wanted.priority,
+            share: ShareId::from_u64(wanted.client.into()),
+            after,
+            ..Terms::default()
+        };
+        let submitted = self.client.submit_with(function, &terms, job, time(world));
+        self.ids[job] = submitted.ok();
     }
 
     fn machine_of(&self, executor: ExecutorId) -> Option<usize> {
@@ -283,21 +302,24 @@ impl Policy for Ours {
 
     fn start(&mut self, world: &mut World<Message>) {
         let count = world.cluster().machines.len();
+        let rate = NonZeroU64::new(world.cluster().rate);
+        self.config.transfer_rate = rate.unwrap_or(NonZeroU64::MIN);
+        self.client = Scheduler::new(self.config.clone());
         self.ids = vec![None; world.jobs().len()];
         self.nodes = vec![None; count];
         self.sites = (0..count).map(|_| None).collect();
+        let is_graph = world.jobs().iter().any(|job| !job.inputs.is_empty());
+        for job in 0..world.jobs().len() {
+            if is_graph && world.job(job).release == 0 {
+                self.submit(job, world);
+            }
+        }
     }
 
     fn ready(&mut self, job: usize, world: &mut World<Message>) {
-        let wanted = world.job(job);
-        let function = FunctionId::from_u64(wanted.function.into());
-        let terms = Terms {
-            priority: wanted.priority,
-            share: ShareId::from_u64(wanted.client.into()),
-            ..Terms::default()
-        };
-        let submitted = self.client.submit_with(function, &terms, job, time(world));
-        self.ids[job] = submitted.ok();
+        if self.ids[job].is_none() {
+            self.submit(job, world);
+        }
     }
 
     fn fetched(&mut self, job: usize, machine: usize, world: &mut World<Message>) {
@@ -331,6 +353,7 @@ impl Policy for Ours {
     fn result(&mut self, job: usize, machine: usize, ran: u64, world: &mut World<Message>) {
         if let (Some(node), Some(id)) = (self.nodes[machine], self.ids[job]) {
             let ran = Duration::from_nanos(ran);
+            self.client.result_stays(node, id, world.job(job).output);
             self.client.job_finished(node, id, ran, time(world));
         }
     }
