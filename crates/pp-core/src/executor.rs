@@ -125,10 +125,6 @@ pub(crate) struct Executor {
     pub(crate) watched: bool,
     /// What the machine has of each resource, if it is a node.
     pub(crate) stock: Stock,
-    /// Until when data comes to it for jobs that it was sent, and until when it gives data to
-    /// others, as far as is known.
-    pub(crate) coming: Time,
-    pub(crate) going: Time,
     /// Functions that it was given.
     pub(crate) functions: FunctionSet,
     /// Jobs that it finished.
@@ -152,8 +148,6 @@ impl Executor {
             stalled: false,
             watched: false,
             stock: Stock::default(),
-            coming: Time::ZERO,
-            going: Time::ZERO,
             functions: FunctionSet::default(),
             finished: 0,
             run_time: Duration::ZERO,
@@ -241,6 +235,7 @@ impl Executor {
     }
 
     /// The same if it held so many jobs, of so much work.
+    #[inline]
     fn until_free_of(&self, count: u64, backlog: u64) -> u64 {
         let lanes = self.held.lanes() as u64;
         if lanes == 1 {

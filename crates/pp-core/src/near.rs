@@ -71,6 +71,15 @@ pub(crate) struct Nears {
     lines: BTreeMap<u32, usize>,
     /// When others take over what waits for an executor, if that has finished nothing by then.
     deadline: Option<Time>,
+    links: IdMap<ExecutorId, Link>,
+}
+
+/// Until when data comes to an executor for jobs that it was sent, and until when it gives data
+/// to others, as far as is known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    coming: Time,
+    going: Time,
 }
 
 impl Nears {
@@ -145,6 +154,7 @@ impl Nears {
         self.jobs.remove(&job);
         if self.jobs.is_empty() {
             self.jobs.shrink_to(SMALL);
+            self.links = IdMap::default();
         }
     }
 
@@ -227,9 +237,35 @@ impl Nears {
         if cost == 0 {
             return 0;
         }
-        let coming = taker.map_or(now, |taker| taker.coming);
-        let free = holder.going.max(coming);
+        let coming = taker.map_or(Time::ZERO, |taker| self.link(taker.id).coming);
+        let free = self.link(holder.id).going.max(coming);
         cost.saturating_add(nanos(free.saturating_duration_since(now)))
+    }
+
+    fn link(&self, executor: ExecutorId) -> Link {
+        self.links.get(&executor).copied().unwrap_or_default()
+    }
+
+    /// A job was sent to an executor: data of it that others have comes there.
+    pub(crate) fn note_transfers(&mut self, job: JobId, taker: ExecutorId, now: Time) {
+        let Some(near) = self.jobs.get(&job) else {
+            return;
+        };
+        let mut coming = self.link(taker).coming;
+        for &(holder, cost) in near.holders.iter().filter(|holder| holder.0 != taker) {
+            let link = self.links.entry(holder).or_default();
+            let begin = now.max(link.going).max(coming);
+            coming = begin.saturating_add(Duration::from_nanos(cost));
+            link.going = coming;
+        }
+        if coming > now {
+            self.links.entry(taker).or_default().coming = coming;
+        }
+    }
+
+    /// An executor is gone.
+    pub(crate) fn forget_link(&mut self, executor: ExecutorId) {
+        self.links.remove(&executor);
     }
 
     /// The first contradiction in it, if there is one. `is_queued` tells which jobs live, and
@@ -297,6 +333,11 @@ impl<J> Scheduler<J> {
         if self.nears.is_empty() || class.demand != NOTHING {
             return class;
         }
+        self.line_up(job, class)
+    }
+
+    #[inline(never)]
+    fn line_up(&mut self, job: JobId, class: Class) -> Class {
         let Some(slot) = self.home_of(job) else {
             return class;
         };
@@ -350,29 +391,6 @@ impl<J> Scheduler<J> {
             can.then_some((cost, site))
         });
         sites.max_by_key(|&(cost, _)| cost).map(|(_, site)| site)
-    }
-
-    /// A job was sent to an executor: data of it that others have comes there.
-    pub(crate) fn note_transfers(&mut self, job: JobId, slot: u32) {
-        let Some(near) = self.nears.jobs.get(&job) else {
-            return;
-        };
-        let Some(taker) = self.executors.get(slot) else {
-            return;
-        };
-        let (id, mut coming) = (taker.id, taker.coming);
-        for &(executor, cost) in near.holders.iter().filter(|holder| holder.0 != id) {
-            let other = self.executors.slot(executor);
-            let Some(holder) = other.and_then(|slot| self.executors.get_mut(slot)) else {
-                continue;
-            };
-            let begin = self.now.max(holder.going).max(coming);
-            coming = begin.saturating_add(Duration::from_nanos(cost));
-            holder.going = coming;
-        }
-        if let Some(taker) = self.executors.get_mut(slot) {
-            taker.coming = coming;
-        }
     }
 
     /// The newest job that waits at an executor, if it has data there: its place, and how much

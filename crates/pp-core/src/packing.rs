@@ -116,7 +116,9 @@ impl<J> Scheduler<J> {
         if let Turn::Now(slot) = self.nears.turn(job, home, &self.executors, time) {
             self.shares.pop(next);
             self.nears.leave(next.job);
-            self.note_transfers(next.job, slot);
+            if let Some(taker) = self.executors.get(slot) {
+                self.nears.note_transfers(next.job, taker.id, self.now);
+            }
             self.send(slot, next.job);
         }
     }
