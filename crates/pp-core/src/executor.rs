@@ -268,7 +268,11 @@ impl Executor {
     /// How much of its first job it has done, if it takes jobs and is not late.
     fn done(&self, now: Time, slack: Duration) -> Option<u64> {
         let takes = self.state == ExecutorState::Ready && self.credit > 0 && !self.is_spent();
-        if !takes || self.stalled || self.wait(now, slack) == Wait::Unknown {
+        if !takes
+            || self.held.lanes() == 0
+            || self.stalled
+            || self.wait(now, slack) == Wait::Unknown
+        {
             return None;
         }
         let first = self.held.oldest().map_or(0, |first| first.expected.time);

@@ -71,6 +71,7 @@ pub(crate) struct Nears {
     lines: BTreeMap<u32, usize>,
     /// When others take over what waits for an executor, if that has finished nothing by then.
     deadline: Option<Time>,
+    /// Where data is on the way, or was.
     links: IdMap<ExecutorId, Link>,
 }
 
@@ -349,7 +350,8 @@ impl<J> Scheduler<J> {
     fn home_of(&self, job: JobId) -> Option<u32> {
         let holders = &self.nears.jobs.get(&job)?.holders;
         let (now, slack) = (self.now, self.config.recall.slack);
-        let all: u64 = holders.iter().map(|&(_, cost)| cost).sum();
+        let costs = holders.iter().map(|&(_, cost)| cost);
+        let all = costs.fold(0, u64::saturating_add);
         let begins = holders.iter().filter_map(|&(executor, cost)| {
             let slot = self.executors.slot(executor)?;
             let others = self.nears.lines.get(&slot).copied().unwrap_or(0);

@@ -266,6 +266,27 @@ fn what_was_sent_ahead_to_its_data_stays_there() {
 }
 
 #[test]
+fn nobody_waits_for_a_node_that_runs_nothing() {
+    let now = Time::ZERO;
+    let mut scheduler: Scheduler<u64> = Scheduler::new(Config::default());
+    let mut join = |slots| scheduler.node_joined(slots, 99, ms(1), now).unwrap();
+    let (home, other) = (join(0), join(2));
+    let terms = at(home, u64::MAX);
+    let terms = Terms {
+        data: [terms.data, at(home, u64::MAX).data, at(other, 5).data].concat(),
+        ..Terms::default()
+    };
+    for _ in 0..2 {
+        let job = scheduler.submit_with(F, &terms, 1, now).unwrap();
+        while scheduler.poll().is_some() {}
+        scheduler.check_invariants().unwrap();
+        let holder = scheduler.job(job).unwrap().state.executor();
+        assert_eq!(holder, Some(other));
+        scheduler.job_finished(other, job, ms(100), now);
+    }
+}
+
+#[test]
 fn a_job_that_needs_several_slots_goes_to_its_data_if_it_fits_there() {
     let now = Time::ZERO;
     let mut scheduler: Scheduler<u64> = Scheduler::new(Config::default());
