@@ -122,8 +122,8 @@ fn ours_is_within_five_percent_of_the_bound_and_no_worse_than_others() {
             ("slow-machine", 2, 50),
             ("churn", 4, 50),
             ("chains", 2, 50),
-            ("layers", 2, 50),
-            ("tree", 2, 50),
+            ("layers", 2, 40),
+            ("tree", 2, 40),
         ] {
             let trace = workload::named(name, seed, divisor).unwrap();
             let ours = Report::of(&mut ours(), &trace).unwrap();
@@ -155,7 +155,7 @@ fn ours_moves_little_and_lets_nobody_idle_for_that() {
         let fifo = Report::of(&mut fifo::Fifo::default(), &trace).unwrap();
         let (found, moved) = (excess(&trace, &ours), ours.counts.moved);
         println!("seed {seed}: {found} thousandths, {moved} bytes");
-        assert!(found <= 400, "seed {seed}: {found} thousandths");
+        assert!(found <= 300, "seed {seed}: {found} thousandths");
         assert!(20 * moved < fifo.counts.moved, "seed {seed}: {moved} bytes");
         for other in [
             Report::of(&mut dask::Dask::default(), &trace).unwrap(),
