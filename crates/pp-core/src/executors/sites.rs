@@ -94,6 +94,12 @@ impl ExecutorTable {
         self.idle.saturating_sub(self.here.reserved)
     }
 
+    /// Whether fewer workers idle than have to, since some have gone: then nothing more is sent
+    /// here, or what is sent ahead would go on taking slots that jobs have been given.
+    fn is_overdrawn(&self) -> bool {
+        self.idle < self.here.reserved
+    }
+
     /// How many workers are to idle, of those that do.
     pub(crate) fn kept_idle(&self) -> usize {
         self.idle - self.unreserved()
@@ -119,15 +125,24 @@ impl ExecutorTable {
     /// room.
     fn is_kept(&self, slot: u32, bucket: u8) -> bool {
         let is_idle_worker = bucket == 0;
-        let is_closed = self.closed.is_some() && self.closed == self.site_of(slot);
-        is_closed || is_idle_worker && self.unreserved() == 0
+        is_idle_worker && self.unreserved() == 0 || !self.is_open_for_plain(slot)
     }
 
     #[inline(never)]
     pub(super) fn lowest_not_kept(&self) -> Option<(u32, u8)> {
         let first = u8::from(self.unreserved() == 0);
-        let is_open = |slot| self.closed.is_none() || self.closed != self.site_of(slot);
-        self.placement.lowest_from(first, is_open)
+        self.placement
+            .lowest_from(first, |slot| self.is_open_for_plain(slot))
+    }
+
+    /// Whether plain jobs may go to an executor that has room, unless it is a worker that idles.
+    fn is_open_for_plain(&self, slot: u32) -> bool {
+        let is_overdrawn = self.is_overdrawn();
+        if self.closed.is_none() && !is_overdrawn {
+            return true;
+        }
+        let site = self.site_of(slot);
+        self.closed != site && !(is_overdrawn && site == Some(Site::Here))
     }
 
     /// How soon an executor would start a job, the less the sooner, if it may get one.

@@ -1,6 +1,6 @@
 //! Jobs that need more than a slot, and what the model expects of these.
 
-use pp_core::{Demand, Effect, ExecutorId, JobId, Lack, Machine, ResourceId};
+use pp_core::{Demand, ExecutorId, JobId, Lack, Machine, ResourceId};
 
 use crate::env::{Env, Job, Place};
 
@@ -76,10 +76,7 @@ impl Env {
 
     /// An executor has got a job.
     pub(crate) fn check_taken(&self, executor: ExecutorId) {
-        let mut last = self.log.iter().rev().take(8);
-        let is_recall = |effect: &Effect<u64>| matches!(effect, Effect::Recall { executor: from, .. } if *from == executor);
-        // What it was sent behind may have come back since.
-        if self.is_late || self.answers_at_once && last.any(is_recall) {
+        if self.is_late {
             return;
         }
         let [job] = self.workers[&executor].held[..] else {

@@ -1,6 +1,6 @@
 //! Jobs that need several slots, or amounts of resources.
 
-use pp_core::{Demand, Effect, Ending, JobId, Lack, Machine, ResourceId, Terms};
+use pp_core::{Demand, Effect, Ending, ExecutorId, JobId, Lack, Machine, ResourceId, Terms};
 
 use crate::cluster::{Cluster, cluster};
 use crate::env::{Env, F, G, ms, of_share, resource, share, us};
@@ -102,6 +102,31 @@ fn nobody_else_runs_on_the_slots_of_a_job() {
     let holder = holder(&env);
     env.run(holder, us(10));
     assert_eq!(busy(&env), 4);
+}
+
+/// Fewer idle than have to, for as long as the wide job runs: who ends a job makes up for that.
+#[test]
+fn where_too_few_are_left_for_a_wide_job_nothing_is_sent_ahead() {
+    let (mut env, workers) = Env::ready(4);
+    env.measure(F, us(10));
+    let job = env.submit_with(F, &wide(3));
+    env.submit_many(F, 900);
+    env.resize(3);
+    let holds_wide = |env: &Env, worker| env.held(worker).first() == Some(&job);
+    let busy = |env: &Env| -> Vec<ExecutorId> {
+        let ready = workers.iter().copied();
+        ready.filter(|&one| !env.held(one).is_empty()).collect()
+    };
+    let other = busy(&env).into_iter().find(|&one| !holds_wide(&env, one));
+    for _ in 0..env.held(other.unwrap()).len() {
+        env.run(other.unwrap(), us(10));
+    }
+    let [holder] = busy(&env)[..] else {
+        panic!("three slots are taken, and there are three");
+    };
+    assert!(holds_wide(&env, holder));
+    env.run(holder, us(10));
+    assert_eq!(busy(&env).len(), 3);
 }
 
 #[test]
