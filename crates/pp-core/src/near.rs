@@ -199,15 +199,16 @@ impl Nears {
                 Turn::Later(None)
             };
         };
+        let late = holder.late_at(slack);
         if !is_idle {
             return if has_room {
                 Turn::Now(home)
             } else {
-                Turn::Later(None)
+                // Once nobody knows how long that would be, it goes ahead elsewhere.
+                Turn::Later(late.filter(|_| is_known))
             };
         }
         let brings = self.brings_in(job, holder, executors.get(other), now);
-        let late = holder.late_at(slack);
         let until = self.until(job, brings).filter(|_| !holder.is_measured());
         match until {
             Some(until) if until <= now => Turn::Now(other),

@@ -151,6 +151,20 @@ fn nobody_waits_for_an_executor_that_is_late() {
 }
 
 #[test]
+fn nobody_waits_for_one_that_is_late_where_none_idles_either() {
+    let (mut env, workers) = ready(2, ms(100));
+    env.measure(G, us(10));
+    occupy(&mut env, workers[0]);
+    env.submit(G);
+    env.begin(workers[1]);
+    let job = env.submit_with(F, &at(workers[0], bytes(ms(60_000))));
+    env.advance(ms(200));
+    assert_eq!(env.place(job), Place::Queue);
+    env.advance(ms(1));
+    assert_eq!(env.place(job), Place::With(workers[1]), "ahead");
+}
+
+#[test]
 fn nobody_waits_for_one_that_is_gone_or_about_to_go() {
     for leaves in [true, false] {
         let (mut env, workers) = ready(2, ms(100));
@@ -263,6 +277,57 @@ fn what_was_sent_ahead_to_its_data_stays_there() {
     env.advance(ms(2));
     assert_eq!(env.held(workers[0])[0], jobs[0]);
     assert_ne!(env.held(workers[1]), []);
+}
+
+/// Lets a scheduler go on until it has nothing to do, where jobs that wait are given back as soon
+/// as they are asked for; gives how many were.
+fn recalls(scheduler: &mut Scheduler<u64>, now: Time) -> usize {
+    let mut recalls = 0;
+    for _ in 0..100 {
+        match scheduler.poll() {
+            Some(Effect::Recall { executor, job }) => {
+                recalls += 1;
+                scheduler.recall_answered(executor, job, true, now);
+            }
+            Some(_) => {}
+            None => return recalls,
+        }
+    }
+    panic!("it goes round in circles");
+}
+
+/// What says that it begins sooner elsewhere must not say that of its holder once it is back.
+#[test]
+fn what_is_asked_back_is_not_sent_there_again() {
+    let mut moved = 0;
+    for brings in (0..150).step_by(3) {
+        let now = Time::ZERO;
+        let mut scheduler: Scheduler<u64> = Scheduler::new(Config::default());
+        let mut submit = |scheduler: &mut Scheduler<u64>, terms: &Terms| {
+            let job = scheduler.submit_with(F, terms, 1, now).unwrap();
+            assert_eq!(recalls(scheduler, now), 0);
+            job
+        };
+        let home = scheduler.node_joined(2, 99, ms(1), now).unwrap();
+        let first = submit(&mut scheduler, &Terms::default());
+        scheduler.job_finished(home, first, ms(100), now);
+        for _ in 0..2 {
+            submit(&mut scheduler, &Terms::default());
+        }
+        // It would begin in 50 ms, when the first of two ends.
+        let job = submit(&mut scheduler, &at(home, bytes(ms(brings))));
+        let holder = |scheduler: &Scheduler<u64>| scheduler.job(job).unwrap().state.executor();
+        assert_eq!(holder(&scheduler), Some(home));
+        let other = scheduler.node_joined(1, 99, ms(1), now);
+        let is_asked = recalls(&mut scheduler, now) > 0;
+        scheduler.check_invariants().unwrap();
+        assert_eq!(
+            holder(&scheduler),
+            if is_asked { other } else { Some(home) }
+        );
+        moved += usize::from(is_asked);
+    }
+    assert!((5..20).contains(&moved), "{moved}");
 }
 
 #[test]
