@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, Message};
 use crate::error::{DecodeError, EncodeError, Violation};
 use crate::limits::FAULT_MAX;
-use crate::message::{NodeId, Status, Stream, check_more, check_name};
+use crate::message::{NodeId, Status, Stream, Ticket, check_more, check_name};
 use crate::payload::Payload;
 use crate::version::Version;
 
@@ -149,6 +149,22 @@ pub enum FromExecutor<'a> {
         /// How much: bytes of memory, or thousandths of anything else.
         amount: u64,
     },
+    /// A segment that results lie in stays here until `Discard`. Comes instead of `Carry`.
+    Kept {
+        /// What it is called, among those of this direction.
+        segment: u64,
+        /// How many bytes it has.
+        size: u64,
+        /// What it is given to other nodes for.
+        ticket: Ticket,
+    },
+    /// A segment that was to be got from another node cannot be got, so this job is given back.
+    Lacks {
+        /// Which job.
+        job: u64,
+        /// A segment that it uses.
+        segment: u64,
+    },
 }
 
 impl<'a> FromExecutor<'a> {
@@ -208,6 +224,8 @@ impl<'a> Message<'a> for FromExecutor<'a> {
         "Leaving",
         "Charge",
         "Supply",
+        "Kept",
+        "Lacks",
     ];
 
     #[inline]
@@ -230,6 +248,8 @@ impl<'a> Message<'a> for FromExecutor<'a> {
             Self::Leaving => 14,
             Self::Charge { .. } => 15,
             Self::Supply { .. } => 16,
+            Self::Kept { .. } => 17,
+            Self::Lacks { .. } => 18,
         }
     }
 

@@ -58,7 +58,7 @@ pub use assemble::{AssembleError, Assembler, AssemblerLimits};
 pub use error::{DecodeError, EncodeError, ProtocolError, Violation};
 pub use frame::{FrameDecoder, FrameError};
 pub use from_executor::FromExecutor;
-pub use message::{Digest, NodeId, Status, Stream};
+pub use message::{Digest, NodeId, Status, Stream, Ticket};
 pub use payload::Payload;
 pub use tail::{Piece, Tail};
 pub use to_executor::ToExecutor;

@@ -13,6 +13,9 @@ pub type Digest = [u8; 32];
 /// A number that tells one run of a server from any other.
 pub type NodeId = [u8; 16];
 
+/// What a node gives a segment to other nodes for: a number that nobody can guess.
+pub type Ticket = [u8; 16];
+
 /// Which payload a `More` goes on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Stream {

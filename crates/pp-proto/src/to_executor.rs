@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, Message};
 use crate::error::{DecodeError, EncodeError, Violation};
-use crate::message::{Digest, Stream, check_more, check_name, check_route};
+use crate::message::{Digest, Stream, Ticket, check_more, check_name, check_route};
 use crate::payload::Payload;
 use crate::version::Version;
 
@@ -174,6 +174,47 @@ pub enum ToExecutor<'a> {
         #[serde(borrow)]
         devices: Option<&'a str>,
     },
+    /// What is large in the result of this job is to stay where it is made, for other jobs.
+    /// Nothing if the job is not held.
+    Keep {
+        /// Which job.
+        job: u64,
+    },
+    /// Send the content of a segment that was kept; it stays kept.
+    Fetch {
+        /// A segment of which `Kept` told.
+        segment: u64,
+    },
+    /// A segment that was kept is not needed any more, and will not be named again.
+    Discard {
+        /// Which one.
+        segment: u64,
+    },
+    /// As `Use`, of a segment that was kept.
+    UseKept {
+        /// Which job.
+        job: u64,
+        /// A segment of which `Kept` told.
+        segment: u64,
+    },
+    /// As `Carry`, but the content is to be got from another node.
+    Borrow {
+        /// What it is called, among those of this direction.
+        segment: u64,
+        /// How many bytes it has.
+        size: u64,
+        /// What that node gives it for.
+        ticket: Ticket,
+        /// Where that node is: its address and port; at most
+        /// [`NAME_MAX`](crate::limits::NAME_MAX) bytes.
+        place: &'a str,
+    },
+    /// Send what is kept for this ticket, to another node; the answer is `Carry` of segment 0,
+    /// or `Fault`.
+    Get {
+        /// What `Kept` told.
+        ticket: Ticket,
+    },
 }
 
 impl<'a> ToExecutor<'a> {
@@ -225,6 +266,12 @@ impl<'a> Message<'a> for ToExecutor<'a> {
         "Terms",
         "Need",
         "Share",
+        "Keep",
+        "Fetch",
+        "Discard",
+        "UseKept",
+        "Borrow",
+        "Get",
     ];
 
     #[inline]
@@ -250,6 +297,12 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             Self::Terms { .. } => 17,
             Self::Need { .. } => 18,
             Self::Share { .. } => 19,
+            Self::Keep { .. } => 20,
+            Self::Fetch { .. } => 21,
+            Self::Discard { .. } => 22,
+            Self::UseKept { .. } => 23,
+            Self::Borrow { .. } => 24,
+            Self::Get { .. } => 25,
         }
     }
 
@@ -263,6 +316,7 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             Self::Introduce { route, name, .. } => route.len() + name.len(),
             Self::Need { resource, .. } => resource.len(),
             Self::Share { devices, .. } => devices.map_or(0, str::len),
+            Self::Borrow { place, .. } => place.len(),
             _ => 0,
         }
     }
@@ -280,6 +334,7 @@ impl<'a> Message<'a> for ToExecutor<'a> {
             }
             Self::Need { resource, .. } => check_name(resource),
             Self::Share { devices, .. } => check_name(devices.unwrap_or_default()),
+            Self::Borrow { place, .. } => check_name(place),
             _ => Ok(()),
         }
     }

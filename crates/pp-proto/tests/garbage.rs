@@ -140,19 +140,19 @@ proptest! {
 
 #[test]
 fn an_unknown_message_is_named_by_its_number() {
-    for number in [20_u8, 100] {
+    for number in [26_u8, 100] {
         let error = ToExecutor::decode(&[number, 0, 0]).unwrap_err();
         let expected = DecodeError::UnknownMessage {
             sender: "parent",
             number: u32::from(number),
-            last: 19,
+            last: 25,
         };
         assert_eq!(error, expected);
     }
     let error = FromExecutor::decode(&[0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("number 4294967295 from the executor") && text.contains("0 to 16"),
+        text.contains("number 4294967295 from the executor") && text.contains("0 to 18"),
         "{text}"
     );
 }

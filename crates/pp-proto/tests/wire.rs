@@ -126,6 +126,20 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
             memory: 0,
             devices: None,
         },
+        ToExecutor::Keep { job: 301 },
+        ToExecutor::Fetch { segment: 6 },
+        ToExecutor::Discard { segment: 300 },
+        ToExecutor::UseKept {
+            job: 302,
+            segment: 6,
+        },
+        ToExecutor::Borrow {
+            segment: 7,
+            size: 1 << 20,
+            ticket: [3; 16],
+            place: "10.0.0.2:60000",
+        },
+        ToExecutor::Get { ticket: [3; 16] },
     ]
 }
 
@@ -202,6 +216,15 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
         FromExecutor::Supply {
             resource: "memory",
             amount: 1 << 34,
+        },
+        FromExecutor::Kept {
+            segment: 6,
+            size: 1 << 20,
+            ticket: [3; 16],
+        },
+        FromExecutor::Lacks {
+            job: 302,
+            segment: 7,
         },
     ]);
     messages

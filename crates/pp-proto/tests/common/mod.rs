@@ -7,8 +7,8 @@ use pp_proto::{FromExecutor, Payload, Status, Stream, ToExecutor, Version};
 use proptest::prelude::*;
 
 /// Kinds of messages to an executor, and from one.
-pub(crate) const TO_KINDS: usize = 20;
-pub(crate) const FROM_KINDS: usize = 17;
+pub(crate) const TO_KINDS: usize = 26;
+pub(crate) const FROM_KINDS: usize = 19;
 
 /// Values that any message can be made of.
 #[derive(Debug, Clone)]
@@ -88,11 +88,27 @@ impl Draft {
                 resource: self.name(),
                 amount: self.numbers[1],
             },
-            _ => ToExecutor::Share {
+            19 => ToExecutor::Share {
                 job: first,
                 cpus: self.small.2,
                 memory: self.numbers[1],
                 devices: self.small.3.then(|| self.name()),
+            },
+            20 => ToExecutor::Keep { job: first },
+            21 => ToExecutor::Fetch { segment: first },
+            22 => ToExecutor::Discard { segment: first },
+            23 => ToExecutor::UseKept {
+                job: first,
+                segment: second,
+            },
+            24 => ToExecutor::Borrow {
+                segment: first,
+                size: second,
+                ticket: [self.small.1; 16],
+                place: self.name(),
+            },
+            _ => ToExecutor::Get {
+                ticket: [self.small.1; 16],
             },
         }
     }
@@ -155,9 +171,18 @@ impl Draft {
                 deaths: credit,
                 losses: u32::from(byte),
             },
-            _ => FromExecutor::Supply {
+            16 => FromExecutor::Supply {
                 resource: self.name(),
                 amount: job,
+            },
+            17 => FromExecutor::Kept {
+                segment: job,
+                size: run_ns,
+                ticket: [byte; 16],
+            },
+            _ => FromExecutor::Lacks {
+                job,
+                segment: run_ns,
             },
         }
     }

@@ -158,7 +158,13 @@ impl Parts<'_> {
             | ToExecutor::Introduce { .. }
             | ToExecutor::Cancel { .. }
             | ToExecutor::Terms { .. }
-            | ToExecutor::Need { .. } => Err(LineError::Unexpected(message.name())),
+            | ToExecutor::Need { .. }
+            | ToExecutor::Keep { .. }
+            | ToExecutor::Fetch { .. }
+            | ToExecutor::Discard { .. }
+            | ToExecutor::UseKept { .. }
+            | ToExecutor::Borrow { .. }
+            | ToExecutor::Get { .. } => Err(LineError::Unexpected(message.name())),
         }
     }
 

@@ -384,6 +384,8 @@ impl Parts<'_> {
             | FromExecutor::Capacity { .. }
             | FromExecutor::Carry { .. }
             | FromExecutor::Supply { .. }
+            | FromExecutor::Kept { .. }
+            | FromExecutor::Lacks { .. }
             | FromExecutor::Charge { .. } => Err(LineError::Unexpected(message.name())),
         }
     }

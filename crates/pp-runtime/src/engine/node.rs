@@ -404,6 +404,8 @@ impl Node {
             | FromExecutor::Introduce { .. }
             | FromExecutor::Ready { .. }
             | FromExecutor::Credit { .. }
+            | FromExecutor::Kept { .. }
+            | FromExecutor::Lacks { .. }
             | FromExecutor::Want { .. } => Err(Parting::Unexpected(message.name())),
         }
     }

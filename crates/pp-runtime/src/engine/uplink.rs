@@ -240,6 +240,12 @@ impl Uplink {
             | ToExecutor::Introduce { .. }
             | ToExecutor::Segment { .. }
             | ToExecutor::Share { .. }
+            | ToExecutor::Keep { .. }
+            | ToExecutor::Fetch { .. }
+            | ToExecutor::Discard { .. }
+            | ToExecutor::UseKept { .. }
+            | ToExecutor::Borrow { .. }
+            | ToExecutor::Get { .. }
             | ToExecutor::Grant { .. }
             | ToExecutor::Refuse { .. } => return Err(Parting::Unexpected(message.name())),
         }
