@@ -8,6 +8,7 @@ mod blob;
 mod channel;
 mod cluster;
 mod engine;
+mod exports;
 pub mod fork;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::data::{DataThread, Getters, Limits};
 use super::discovery::Findable;
 use super::listener::{Door, SharedCheck};
 use super::names::Target;
 use super::offering::Offering;
 use super::parking::Parking;
 use super::register::{Done, Register, SessionView};
-use super::session::Session;
+use super::session::{Common, Session};
 use super::shares::{Claim, divide};
 use super::thread::NetThread;
+use crate::exports::Exports;
 use crate::net::{Admitted, Caller, Host, Identity};
 use crate::process::WorkerSpec;
 use crate::sync::Mutex;
@@ -109,6 +111,7 @@ pub struct Daemon {
     sessions: Arc<Register>,
     doors: watch::Sender<bool>,
     net: Mutex<Option<NetThread>>,
+    data: Mutex<Option<DataThread>>,
     shares: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
 
@@ -130,20 +133,28 @@ impl Daemon {
         let (changed, loads) = channel();
         let (doors, closing) = watch::channel(false);
         let shares = share_out(config.workers, Arc::clone(&sessions), loads)?;
+        let exports = Arc::new(Exports::default());
+        let identity = config.identity.clone();
+        let data = DataThread::start(identity, Arc::clone(&exports), Limits::default())?;
         let rooms = Rooms {
             config: Arc::clone(&config),
             sessions: Arc::clone(&sessions),
             changed: changed.clone(),
-            parking: Parking::new(),
+            common: Common {
+                parking: Parking::new(),
+                exports,
+                importer: data.importer.clone(),
+            },
             closing,
         };
-        let net = NetThread::start("pp-net", run(rooms, listeners))?;
+        let net = NetThread::start("pp-net", run(rooms, data.getters.clone(), listeners))?;
         Ok(Self {
             config,
             addresses,
             sessions,
             doors,
             net: Mutex::new(Some(net)),
+            data: Mutex::new(Some(data)),
             shares: Mutex::new(Some((changed, shares))),
         })
     }
@@ -185,6 +196,9 @@ impl Daemon {
     pub fn stop(&self) {
         if let Some(net) = self.net.lock().take() {
             net.stop();
+        }
+        if let Some(data) = self.data.lock().take() {
+            data.stop();
         }
         for session in self.sessions.take_all() {
             session.engine.destroy();
@@ -244,12 +258,12 @@ struct Rooms {
     config: Arc<DaemonConfig>,
     sessions: Arc<Register>,
     changed: Sender<()>,
-    parking: Arc<Parking>,
+    common: Common,
     closing: watch::Receiver<bool>,
 }
 
 /// Everything that the net thread does.
-async fn run(rooms: Rooms, listeners: Vec<TcpListener>) {
+async fn run(rooms: Rooms, getters: Getters, listeners: Vec<TcpListener>) {
     let (sender, mut admitted) = mpsc::unbounded_channel();
     let me = rooms.config.host.node;
     let check: SharedCheck = Arc::new(move |caller: &Caller| {
@@ -265,7 +279,8 @@ async fn run(rooms: Rooms, listeners: Vec<TcpListener>) {
         check: Arc::clone(&check),
         admitted: sender.clone(),
     };
-    let door = Door::new(identity, host, sender, check, Arc::clone(&rooms.parking));
+    let parking = Arc::clone(&rooms.common.parking);
+    let door = Door::new(identity, host, sender, check, parking, getters);
     let mut doors = JoinSet::new();
     if let Some(findable) = rooms.config.findable(&listeners) {
         doors.spawn(findable.answer());
@@ -313,7 +328,7 @@ impl Rooms {
                 // Nobody listens any more when the daemon ends.
                 let _ = changed.lock().send(());
             };
-            Session::open(&rooms.config, peer, newcomer, rooms.parking, changed)
+            Session::open(&rooms.config, peer, newcomer, rooms.common, changed)
         })
         .await;
         let (session, parted) = match opened {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use super::data::Getters;
 use super::parking::Parking;
 use super::refusals::Refusals;
 use crate::net::{Admitted, Arrival, Caller, HandshakeError, Host, Identity, Socket, admit};
@@ -33,6 +34,7 @@ pub(super) struct Door {
     admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>,
     check: SharedCheck,
     parking: Arc<Parking>,
+    getters: Getters,
     waiting: Mutex<Waiting>,
     refusals: Arc<Refusals>,
 }
@@ -53,6 +55,7 @@ impl Door {
         admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>,
         check: SharedCheck,
         parking: Arc<Parking>,
+        getters: Getters,
     ) -> Arc<Self> {
         Arc::new(Self {
             identity,
@@ -60,6 +63,7 @@ impl Door {
             admitted,
             check,
             parking,
+            getters,
             waiting: Mutex::default(),
             refusals: Refusals::new(),
         })
@@ -118,6 +122,11 @@ impl Door {
             Ok(Arrival::Node(offered)) => {
                 tracing::debug!(%peer, node = offered.host.name, "a node offers itself");
                 self.parking.put(*offered);
+            }
+            Ok(Arrival::Getter(getter)) => {
+                tracing::debug!(%peer, "a node gets something");
+                // The same.
+                let _ = self.getters.send(getter);
             }
             Err(error) => self.refusals.tell(peer, &error),
         }

@@ -91,7 +91,7 @@ impl Spot {
 
 /// Why there is no connection to a node.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotReached {
+pub(crate) enum NotReached {
     #[error("its name cannot be looked up: {0}")]
     Unknown(io::Error),
     #[error("cannot connect: {0}")]

@@ -3,7 +3,12 @@
 
 mod backoff;
 mod daemon;
+mod data;
 mod discovery;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+mod giving;
+mod imports;
 mod listener;
 mod minding;
 mod names;
@@ -17,6 +22,9 @@ mod shares;
 mod thread;
 
 pub use daemon::{Daemon, DaemonConfig, DaemonError};
+pub(crate) use imports::Importer;
+#[expect(unused_imports, reason = "for the engine, which does not use it yet")]
+pub(crate) use imports::{Import, ImportError};
 pub use names::{DEFAULT_PORT, NameError, Pattern, Target, parse};
 pub use register::{Done, SessionView};
 pub(crate) use settings::Settings;

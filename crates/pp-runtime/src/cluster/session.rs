@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::imports::Importer;
 use super::parking::Parking;
 use super::settings::Settings;
 use super::{ClusterConfig, DaemonConfig};
 use crate::engine::{Engine, EngineConfig, EngineError, Parting};
+use crate::exports::Exports;
 use crate::net::{Admitted, Caller};
 
 /// Why a client cannot be worked for.
@@ -38,6 +40,17 @@ pub(super) struct Session {
     pub(super) weight: u32,
 }
 
+/// What all sessions of a daemon share.
+#[derive(Clone)]
+pub(super) struct Common {
+    /// Nodes that dial.
+    pub(super) parking: Arc<Parking>,
+    /// What other nodes may get.
+    pub(super) exports: Arc<Exports>,
+    /// What gets things from them.
+    pub(super) importer: Importer,
+}
+
 impl Session {
     /// Begins to work for a client. `changed` is told when its load has changed. Who waits
     /// for what is returned with it learns why it has gone. Takes as long as a few system
@@ -46,7 +59,7 @@ impl Session {
         config: &DaemonConfig,
         peer: SocketAddr,
         admitted: Admitted,
-        parking: Arc<Parking>,
+        common: Common,
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Result<(Arc<Self>, oneshot::Receiver<Parting>), SessionError> {
         let Admitted {
@@ -69,6 +82,8 @@ impl Session {
             shared_memory: config.shared_memory,
             cache: config.cache,
             patience: caller.patience,
+            exports: Some(common.exports),
+            importer: Some(common.importer),
             ..EngineConfig::new(config.worker.clone(), settings.python.into())
         })?;
         engine.set_watch(changed);
@@ -83,7 +98,7 @@ impl Session {
                 name: format!("{} for {}", config.host.name, caller.name),
                 ..caller.clone()
             },
-            parking: Some(parking),
+            parking: Some(common.parking),
         })?;
         let session = Self {
             weight: config.weight_of(&caller.name),

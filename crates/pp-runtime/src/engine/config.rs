@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::cluster::Importer;
+use crate::exports::Exports;
 use crate::process::WorkerSpec;
 
 /// What becomes of jobs when there are neither workers nor nodes.
@@ -53,6 +55,12 @@ pub struct EngineConfig {
     pub cache: Option<u64>,
     /// What becomes of jobs that nobody is there to run.
     pub nobody_left: NobodyLeft,
+    /// What other nodes may get from this one, if this is one.
+    #[doc(hidden)]
+    pub exports: Option<Arc<Exports>>,
+    /// What gets things from other nodes, if this is one.
+    #[doc(hidden)]
+    pub importer: Option<Importer>,
 }
 
 impl EngineConfig {
@@ -76,6 +84,8 @@ impl EngineConfig {
             patience: Duration::from_secs(5),
             cache: None,
             nobody_left: NobodyLeft::Wait,
+            exports: None,
+            importer: None,
         }
     }
 }

@@ -9,8 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
 use super::beacon::{Beacon, mac};
-use super::handshake::{HandshakeError, accept_tls, begin_tls, call, expect_host, hear};
-use super::identity::{Identity, is_offer};
+use super::handshake::{
+    HandshakeError, accept_tls, begin_tls, call, expect_host, greet_getter, hear,
+};
+use super::identity::{Identity, Purpose};
 use super::secret::{Key, Secret};
 use super::{Caller, Host};
 
@@ -69,6 +71,8 @@ pub enum Stranger {
     Belongs,
     /// The same as a node that dials.
     Offers,
+    /// The same as a node that wants to get something.
+    Gets,
 }
 
 /// Somebody comes to a node, or answers a caller; what is then wrong.
@@ -83,7 +87,7 @@ pub fn shake_hands(stranger: Stranger, said: &[u8]) -> Option<String> {
             let begin = async |stream| begin_tls(stream, identity.client()).await.map(drop);
             with_peer(said, begin).0
         }
-        Stranger::TurnsPlain | Stranger::Belongs | Stranger::Offers => {
+        Stranger::TurnsPlain | Stranger::Belongs | Stranger::Offers | Stranger::Gets => {
             run(meet(identity, stranger, said))?
                 .err()
                 .map(|error| text(&error))
@@ -96,6 +100,7 @@ async fn meet(identity: &Identity, stranger: Stranger, said: &[u8]) -> Result<()
     let (near, far) = duplex(ROOM);
     let config = match stranger {
         Stranger::Offers => identity.offer(),
+        Stranger::Gets => identity.get(),
         _ => identity.client(),
     };
     let (host, caller) = (accept_tls(near, identity.server()), begin_tls(far, config));
@@ -109,10 +114,10 @@ async fn meet(identity: &Identity, stranger: Stranger, said: &[u8]) -> Result<()
         caller.write_all(said).await?;
         caller.shutdown().await?;
     }
-    if is_offer(host.get_ref().1) {
-        expect_host(&mut host).await.map(drop)
-    } else {
-        hear(&mut host, &self::host(), |_| Ok(())).await.map(drop)
+    match Purpose::of(host.get_ref().1) {
+        Purpose::Use => hear(&mut host, &self::host(), |_| Ok(())).await.map(drop),
+        Purpose::Offer => expect_host(&mut host).await.map(drop),
+        Purpose::Get => greet_getter(&mut host, &self::host()).await,
     }
 }
 

@@ -14,16 +14,19 @@ use tokio_rustls::client::TlsStream as ToServer;
 use tokio_rustls::server::TlsStream as ToClient;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::identity::{Identity, is_offer};
+use super::identity::{Identity, Purpose};
 use super::link::Link;
 use super::socket::Socket;
 
 mod error;
+mod getting;
 mod offer;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::HandshakeError;
+pub(super) use getting::greet_getter;
+pub(crate) use getting::{Getter, Giver, seek};
 pub(crate) use offer::{Offered, keep_alive, offer};
 
 /// Settings of a client may have so many bytes.
@@ -208,6 +211,8 @@ pub(crate) enum Arrival {
     Parent(Box<Admitted>),
     /// A node, which wants to run some.
     Node(Box<Offered>),
+    /// A node, which wants to get what jobs have made here.
+    Getter(Box<Getter>),
 }
 
 /// Meets who has dialed, at the other end of `stream`.
@@ -222,11 +227,18 @@ pub(crate) async fn admit(
 ) -> Result<Arrival, HandshakeError> {
     stream.set_nodelay(true)?;
     let mut tls = accept_tls(stream, identity.server()).await?;
-    if is_offer(tls.get_ref().1) {
-        let host = expect_host(&mut tls).await?;
-        // It may wait for long, and be gone without a word.
-        keep_alive(tls.get_ref().0)?;
-        return Ok(Arrival::Node(Box::new(Offered::new(tls, host))));
+    match Purpose::of(tls.get_ref().1) {
+        Purpose::Use => {}
+        Purpose::Offer => {
+            let host = expect_host(&mut tls).await?;
+            // It may wait for long, and be gone without a word.
+            keep_alive(tls.get_ref().0)?;
+            return Ok(Arrival::Node(Box::new(Offered::new(tls, host))));
+        }
+        Purpose::Get => {
+            greet_getter(&mut tls, host).await?;
+            return Ok(Arrival::Getter(Box::new(tls)));
+        }
     }
     let (caller, settings) = hear(&mut tls, host, check).await?;
     let (stream, connection) = tls.into_inner();
@@ -285,12 +297,16 @@ async fn refuse(to: &mut (impl AsyncWrite + Unpin), error: HandshakeError) -> Ha
     error
 }
 
-async fn expect_caller(from: &mut (impl AsyncRead + Unpin)) -> Result<Caller, HandshakeError> {
+async fn expect_parents_hello(from: &mut (impl AsyncRead + Unpin)) -> Result<(), HandshakeError> {
     let body = frame(from, limits::HANDSHAKE_MAX).await?;
     match ToExecutor::decode(&body).map_err(ProtocolError::from)? {
-        ToExecutor::Hello { .. } => {}
-        other => return Err(HandshakeError::Unexpected(other.name())),
+        ToExecutor::Hello { .. } => Ok(()),
+        other => Err(HandshakeError::Unexpected(other.name())),
     }
+}
+
+async fn expect_caller(from: &mut (impl AsyncRead + Unpin)) -> Result<Caller, HandshakeError> {
+    expect_parents_hello(from).await?;
     let body = frame(from, limits::HANDSHAKE_MAX).await?;
     match ToExecutor::decode(&body).map_err(ProtocolError::from)? {
         ToExecutor::Introduce {

@@ -23,6 +23,8 @@ use super::verifiers::SameKey;
 const ALPN: &[u8] = b"pp/2";
 /// The same where a node dials, and offers itself to who is dialed.
 const ALPN_OFFER: &[u8] = b"pp/2 offer";
+/// The same where a node dials, to get something from who is dialed.
+const ALPN_GET: &[u8] = b"pp/2 get";
 
 /// How an Ed25519 private key in PKCS#8 begins; the seed follows (RFC 8410, section 7).
 const PKCS8_ED25519: [u8; 16] = [
@@ -81,6 +83,7 @@ pub enum IdentityError {
 pub struct Identity {
     client: Arc<ClientConfig>,
     offer: Arc<ClientConfig>,
+    get: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     beacon: Option<Arc<Key>>,
 }
@@ -150,7 +153,7 @@ impl Identity {
 
     fn new(mut client: ClientConfig, mut server: ServerConfig, beacon: Option<Arc<Key>>) -> Self {
         client.alpn_protocols = vec![ALPN.to_vec()];
-        server.alpn_protocols = vec![ALPN.to_vec(), ALPN_OFFER.to_vec()];
+        server.alpn_protocols = [ALPN, ALPN_OFFER, ALPN_GET].map(<[u8]>::to_vec).into();
         // Each connection proves itself anew.
         client.resumption = Resumption::disabled();
         client.enable_early_data = false;
@@ -159,9 +162,12 @@ impl Identity {
         server.max_early_data_size = 0;
         let mut offer = client.clone();
         offer.alpn_protocols = vec![ALPN_OFFER.to_vec()];
+        let mut get = client.clone();
+        get.alpn_protocols = vec![ALPN_GET.to_vec()];
         Self {
             client: Arc::new(client),
             offer: Arc::new(offer),
+            get: Arc::new(get),
             server: Arc::new(server),
             beacon,
         }
@@ -175,6 +181,11 @@ impl Identity {
     /// For a node that dials.
     pub(crate) fn offer(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.offer)
+    }
+
+    /// For a node that gets something from another.
+    pub(crate) fn get(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.get)
     }
 
     /// For who is dialed.
@@ -208,7 +219,24 @@ fn signing_key(seed: &Key) -> Result<Arc<dyn SigningKey>, Error> {
     ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))
 }
 
-/// Whether a connection that was accepted is that of a node which offers itself.
-pub(super) fn is_offer(connection: &rustls::ServerConnection) -> bool {
-    connection.alpn_protocol() == Some(ALPN_OFFER)
+/// What somebody dials for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To have jobs run.
+    Use,
+    /// To run some.
+    Offer,
+    /// To get what jobs have made.
+    Get,
+}
+
+impl Purpose {
+    /// What a connection that was accepted is for.
+    pub(super) fn of(connection: &rustls::ServerConnection) -> Self {
+        match connection.alpn_protocol() {
+            Some(ALPN_OFFER) => Self::Offer,
+            Some(ALPN_GET) => Self::Get,
+            _ => Self::Use,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use pp_proto::NodeId;
 
 mod beacon;
 mod certificates;
+mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -18,8 +19,10 @@ mod verifiers;
 
 pub(crate) use beacon::{Beacon, Nonce, PACKET_LEN};
 pub use certificates::{CertificateFiles, Uses};
+pub(crate) use frames::{Lapse, read_frame, write_frames};
 pub(crate) use handshake::{
-    Admitted, Arrival, HandshakeError, Offered, Reached, admit, keep_alive, offer, reach,
+    Admitted, Arrival, Getter, Giver, HandshakeError, Offered, Reached, admit, keep_alive, offer,
+    reach, seek,
 };
 pub use handshake::{Caller, Host, PythonVersion};
 pub use identity::{Identity, IdentityError};

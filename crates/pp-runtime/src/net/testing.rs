@@ -95,7 +95,7 @@ pub(crate) async fn let_in(
 ) -> Result<Admitted, HandshakeError> {
     match admit(stream, identity, host, check).await? {
         Arrival::Parent(admitted) => Ok(*admitted),
-        Arrival::Node(offered) => panic!("{offered:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

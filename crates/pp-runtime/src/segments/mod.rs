@@ -7,6 +7,7 @@
 
 mod file;
 mod filling;
+mod incoming;
 mod ledger;
 mod limits;
 #[allow(unsafe_code)]
@@ -18,6 +19,7 @@ mod received;
 mod source;
 
 pub(crate) use filling::Filling;
+pub(crate) use incoming::Incoming;
 pub(crate) use limits::default_cache;
 pub use limits::usable_memory;
 pub use memory::{Region, Span};

@@ -15,6 +15,7 @@ fn door(admitted: mpsc::UnboundedSender<(SocketAddr, Admitted)>) -> Arc<Door> {
         admitted,
         Arc::new(|_| Ok(())),
         Parking::new(),
+        mpsc::unbounded_channel().0,
     )
 }
 

@@ -386,7 +386,7 @@ async fn offered(
     let own = host();
     match admit(there, &identity('a'), &own, anybody).await.unwrap() {
         Arrival::Node(offered) => (*offered, dialing),
-        Arrival::Parent(admitted) => panic!("{admitted:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
