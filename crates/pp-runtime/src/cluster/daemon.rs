@@ -20,7 +20,6 @@ use super::register::{Done, Register, SessionView};
 use super::session::{Common, Session};
 use super::shares::{Claim, divide};
 use super::thread::NetThread;
-use crate::exports::Exports;
 use crate::net::{Admitted, Caller, Host, Identity};
 use crate::process::WorkerSpec;
 use crate::sync::Mutex;
@@ -111,7 +110,7 @@ pub struct Daemon {
     sessions: Arc<Register>,
     doors: watch::Sender<bool>,
     net: Mutex<Option<NetThread>>,
-    data: Mutex<Option<DataThread>>,
+    pub(super) data: Mutex<Option<DataThread>>,
     shares: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
 
@@ -133,16 +132,14 @@ impl Daemon {
         let (changed, loads) = channel();
         let (doors, closing) = watch::channel(false);
         let shares = share_out(config.workers, Arc::clone(&sessions), loads)?;
-        let exports = Arc::new(Exports::default());
-        let identity = config.identity.clone();
-        let data = DataThread::start(identity, Arc::clone(&exports), Limits::default())?;
+        let data = DataThread::start(config.identity.clone(), Limits::default())?;
         let rooms = Rooms {
             config: Arc::clone(&config),
             sessions: Arc::clone(&sessions),
             changed: changed.clone(),
             common: Common {
                 parking: Parking::new(),
-                exports,
+                exports: Arc::clone(&data.exports),
                 importer: data.importer.clone(),
             },
             closing,

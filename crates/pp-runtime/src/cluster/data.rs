@@ -44,25 +44,25 @@ pub(super) type Getters = mpsc::UnboundedSender<Box<Getter>>;
 /// The thread.
 #[derive(Debug)]
 pub(super) struct DataThread {
+    pub(super) exports: Arc<Exports>,
     pub(super) importer: Importer,
     pub(super) getters: Getters,
     thread: NetThread,
 }
 
 impl DataThread {
-    /// Starts to give what is in `exports`, and to get what is asked of the importer.
-    pub(super) fn start(
-        identity: Identity,
-        exports: Arc<Exports>,
-        limits: Limits,
-    ) -> io::Result<Self> {
+    /// Starts to give what is exported, and to get what is asked of the importer.
+    pub(super) fn start(identity: Identity, limits: Limits) -> io::Result<Self> {
+        let exports = Arc::new(Exports::default());
+        let offered = Arc::clone(&exports);
         let (getters, comers) = mpsc::unbounded_channel();
         let importer = Importer::new(identity, limits);
         let shutting = Shutting(importer.clone());
         let thread = NetThread::start("pp-data", async move {
-            run(&shutting.0, comers, &exports, limits).await;
+            run(&shutting.0, comers, &offered, limits).await;
         })?;
         Ok(Self {
+            exports,
             importer,
             getters,
             thread,

@@ -19,6 +19,8 @@ mod register;
 mod session;
 mod settings;
 mod shares;
+#[cfg(test)]
+mod testing;
 mod thread;
 
 pub use daemon::{Daemon, DaemonConfig, DaemonError};

@@ -1,38 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may fail
 
-use std::path::PathBuf;
-
 use pp_proto::{FrameDecoder, FromExecutor, limits};
 
 use super::*;
 use crate::cluster::Settings;
-use crate::net::testing::{caller, drive, host, identity};
+use crate::cluster::testing::idle_node;
+use crate::net::testing::{caller, drive, identity};
 use crate::net::{Link, Reached, Socket, reach};
-
-/// A node without workers: it lets clients in and has nothing for them.
-fn idle_node() -> Daemon {
-    let config = DaemonConfig {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        host: host(),
-        identity: identity('a'),
-        workers: 0,
-        worker: WorkerSpec {
-            program: PathBuf::from("/nonexistent"),
-            args: Vec::new(),
-            env: Vec::new(),
-        },
-        restart: false,
-        supply: Vec::new(),
-        gpus: Vec::new(),
-        shared_memory: Some(0),
-        cache: None,
-        discovery: None,
-        behind: Vec::new(),
-        dial: Vec::new(),
-        weights: vec![("heavy".into(), 3)],
-    };
-    Daemon::start(config).unwrap()
-}
 
 fn settings() -> Vec<u8> {
     let one = std::num::NonZeroU32::MIN;
