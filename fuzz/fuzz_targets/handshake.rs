@@ -21,6 +21,7 @@ enum Whom {
     TurnsPlain,
     Belongs,
     Offers,
+    Gets,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -43,6 +44,7 @@ fuzz_target!(|input: Input<'_>| {
         Whom::TurnsPlain => refused(Stranger::TurnsPlain, &said),
         Whom::Belongs => drop(shake_hands(Stranger::Belongs, &said)),
         Whom::Offers => drop(shake_hands(Stranger::Offers, &said)),
+        Whom::Gets => drop(shake_hands(Stranger::Gets, &said)),
     });
 });
 
@@ -96,7 +98,7 @@ fn said(input: &Input<'_>) -> Vec<u8> {
     ];
     let right = usize::from(input.right % 4);
     match input.whom {
-        Whom::Caller | Whom::Belongs => to
+        Whom::Caller | Whom::Belongs | Whom::Gets => to
             .iter()
             .take(right)
             .for_each(|message| message.encode(&mut out).expect("it keeps the rules")),

@@ -49,3 +49,78 @@ pub fn give_to(said: impl FnOnce([u8; 16]) -> Vec<u8>, content: &[u8]) -> Option
     let runtime = Builder::new_current_thread().enable_time().build().ok()?;
     runtime.block_on(work)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test may fail
+
+    use pp_proto::{FromExecutor, Payload, Stream, Tail, ToExecutor, limits};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(content: &[u8], head: usize) -> Vec<u8> {
+        let body = Payload::new(content.len() as u64, &content[..head]).unwrap();
+        let mut said = Vec::new();
+        let carry = FromExecutor::Carry { segment: 0, body };
+        carry.encode(&mut said).unwrap();
+        let mut tail = Tail::new(Stream::Segment(0), content, head);
+        while tail.encode(100, &mut said) > 0 {}
+        said
+    }
+
+    fn wish(ticket: [u8; 16]) -> Vec<u8> {
+        let mut said = Vec::new();
+        ToExecutor::Get { ticket }.encode(&mut said).unwrap();
+        said
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_got_has_the_size_that_it_should(
+            content in prop::collection::vec(any::<u8>(), 0..400),
+            head in any::<prop::sample::Index>(),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let head = head.index(content.len() + 1);
+            let right = answer(&content, head);
+            let size = content.len() as u64;
+            prop_assert_eq!(fetch_from(&right, size), Some(content.clone()));
+            prop_assert_eq!(fetch_from(&right, size + 1), None);
+            let mut wrong = right.clone();
+            *place.get_mut(&mut wrong) = byte;
+            if let Some(got) = fetch_from(&wrong, size) {
+                prop_assert_eq!(got.len(), content.len());
+            }
+            let cut = cut.index(right.len());
+            prop_assert_eq!(fetch_from(&right[..cut], size), None);
+        }
+
+        #[test]
+        fn nothing_is_given_without_the_ticket(
+            content in prop::collection::vec(any::<u8>(), 1..400),
+            place in 0..16_usize,
+            change in 1..=255_u8,
+            rest in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let said = |mut ticket: [u8; 16]| {
+                ticket[place] ^= change;
+                [wish(ticket), rest.clone()].concat()
+            };
+            let heard = give_to(said, &content).unwrap();
+            let fault = FromExecutor::decode(&heard[4..]).unwrap();
+            prop_assert_eq!(fault.name(), "Fault");
+            let twice = |ticket| [wish(ticket), wish(ticket), rest.clone()].concat();
+            let heard = give_to(twice, &content).unwrap();
+            let right = answer(&content, content.len());
+            prop_assert!(heard.starts_with(&[&*right, &right].concat()));
+            let mut decoder = pp_proto::FrameDecoder::new(limits::FRAME_MAX);
+            let mut input = heard.as_slice();
+            while let Some(body) = decoder.next(&mut input).unwrap() {
+                FromExecutor::decode(body).unwrap();
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use super::{
 use crate::net::identity::Identity;
 use crate::net::socket::Socket;
 
-/// What is read from the socket at a time: TLS itself asks for a few KiB.
+/// What is read from the socket at a time: TLS itself asks for no more than a record.
 const GULP: usize = 128 * 1024;
 
 /// A connection to a node that wants to get something.
