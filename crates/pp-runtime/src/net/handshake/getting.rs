@@ -70,3 +70,6 @@ pub(in crate::net) async fn greet_getter(
     tls.write_all(&greeting).await?;
     Ok(tls.flush().await?)
 }
+
+#[cfg(test)]
+mod tests;
