@@ -447,7 +447,8 @@ class Server(Submitter, MapsItemsAsync):
         started, is left.
 
         Jobs that have not ended fail with `DestroyedServerError`; results of those
-        that have can still be asked for. A second call does nothing.
+        that have can still be asked for, but for large ones that were left at nodes for
+        other jobs. A second call does nothing.
         """
         self._callbacks.stop()
 

@@ -19,6 +19,7 @@ class Proxy:
         port: where it listens.
         host: where, besides.
         sent: what clients have sent through it, connection by connection.
+        received: how many bytes the node has sent back, connection by connection.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -30,6 +31,7 @@ class Proxy:
         self._listener.listen()
         self.host, self.port = self._listener.getsockname()
         self.sent: list[bytearray] = []
+        self.received: list[int] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Condition()
@@ -48,6 +50,14 @@ class Proxy:
             self._allowed = 0
             self._keeps = False
 
+    def shut(self) -> None:
+        """Takes no more connections; those that are stay."""
+        with suppress(OSError):
+            # Wakes who accepts.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._threads[0].join()
+
     def allow(self, number: int | None) -> None:
         """Lets so many more bytes pass to the node; None: all that come."""
         with self._lock:
@@ -63,22 +73,34 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                node = socket.create_connection(self._target)
+                try:
+                    node = socket.create_connection(self._target)
+                except OSError:
+                    # It may come again.
+                    client.close()
+                    continue
                 self._sockets += [client, node]
                 record = bytearray()
+                number = len(self.sent)
                 self.sent.append(record)
+                self.received.append(0)
                 self._run(self._pass_on, client, node, record)
-                self._run(self._pass_on, node, client, None)
+                self._run(self._pass_back, node, client, number)
 
-    def _pass_on(
-        self, source: socket.socket, sink: socket.socket, record: bytearray | None
-    ) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, record: bytearray) -> None:
         with suppress(OSError):
             while piece := source.recv(_GULP):
-                if record is not None:
-                    self._wait_for_leave(len(piece))
-                    if self._keeps:
-                        record += piece
+                self._wait_for_leave(len(piece))
+                if self._keeps:
+                    record += piece
+                sink.sendall(piece)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def _pass_back(self, source: socket.socket, sink: socket.socket, number: int) -> None:
+        with suppress(OSError):
+            while piece := source.recv(_GULP):
+                self.received[number] += len(piece)
                 sink.sendall(piece)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
@@ -99,11 +121,7 @@ class Proxy:
         trace: TracebackType | None,
     ) -> None:
         self.allow(None)
-        with suppress(OSError):
-            # Wakes who accepts.
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._threads[0].join()
+        self.shut()
         for one in self._sockets:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -49,7 +49,9 @@ impl<J> Scheduler<J> {
                 break false;
             };
             if let Some(home) = near::slot_of(next.demand) {
-                self.place_near(next, home);
+                if !self.place_near(next, home) {
+                    break false;
+                }
             } else if next.demand != NOTHING {
                 self.place_demanding(next, &mut gathers);
             } else if !self.place_plain(next) {
@@ -107,20 +109,22 @@ impl<J> Scheduler<J> {
         next
     }
 
-    /// Sends a job that is next in the line of an executor.
-    fn place_near(&mut self, next: Next, home: u32) {
+    /// Sends a job that is next in the line of an executor; false if it is not its turn after all.
+    fn place_near(&mut self, next: Next, home: u32) -> bool {
         let function = self.jobs.get(next.job).map(|entry| entry.function);
         let is_known = function.is_some_and(|place| self.functions.estimate(place).is_known());
         let time = (self.now, self.config.recall.slack);
         let job = (next.job, is_known);
-        if let Turn::Now(slot) = self.nears.turn(job, home, &self.executors, time) {
-            self.shares.pop(next);
-            self.nears.leave(next.job);
-            if let Some(taker) = self.executors.get(slot) {
-                self.nears.note_transfers(next.job, taker.id, self.now);
-            }
-            self.send(slot, next.job);
+        let Turn::Now(slot) = self.nears.turn(job, home, &self.executors, time) else {
+            return false;
+        };
+        self.shares.pop(next);
+        self.nears.leave(next.job);
+        if let Some(taker) = self.executors.get(slot) {
+            self.nears.note_transfers(next.job, taker.id, self.now);
         }
+        self.send(slot, next.job);
+        true
     }
 
     /// Sends a plain job that is next, if it may go anywhere.

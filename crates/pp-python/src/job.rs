@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use pp_runtime::{Job as RuntimeJob, JobFailure, Outcome, Parcel, Report};
 use pyo3::exceptions::PyTypeError;
@@ -18,6 +19,7 @@ use crate::group::Group;
 use crate::untracked;
 
 mod ending;
+mod source;
 mod view;
 mod waiting;
 
@@ -153,9 +155,9 @@ impl Job {
     fn result(this: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let py = this.py();
         let job = this.get();
-        job.wait_within(py, timeout)?;
+        let left = job.wait_within(py, timeout)?;
         job.run_callback(this)?;
-        let value = job.result_or_raise(py)?;
+        let value = job.result_or_raise(py, left)?;
         untracked::track_with(this, value.bind(py));
         Ok(value)
     }
@@ -173,9 +175,9 @@ impl Job {
     fn exception(this: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let py = this.py();
         let job = this.get();
-        job.wait_within(py, timeout)?;
+        let left = job.wait_within(py, timeout)?;
         job.run_callback(this)?;
-        job.failure(py)
+        job.failure(py, left)
     }
 
     /// Ends the job: one that waits is dropped; in one that runs, `JobInterrupted` is raised,
@@ -322,6 +324,7 @@ impl Job {
     /// The function, the arguments, and what these refer to, as bytes; None if they are not
     /// kept.
     fn _record<'py>(&self, py: Python<'py>) -> PyResult<Option<Record<'py>>> {
+        self.bring_inputs(py)?;
         let Some(args) = self.inner.args_of_failed() else {
             return Ok(None);
         };
@@ -358,6 +361,7 @@ impl Job {
     /// Lets the end of the job be told by `Engine.next_notice`; false if it has ended.
     fn _announce(&self) -> bool {
         self.has_callbacks.store(true, Ordering::Relaxed);
+        self.inner.want_here();
         let notices = self.home().engine.notices();
         self.inner.tell(notices, self.inner.number())
     }
@@ -366,6 +370,19 @@ impl Job {
     fn _withdraw(&self, py: Python<'_>) -> PyResult<bool> {
         py.detach(|| self.home().engine.withdraw_job(&self.inner))
             .map_err(|error| engine_error(py, &error))
+    }
+
+    /// Whether the result of the job, which has ended, lies at a node: `result()` has to wait
+    /// for it.
+    fn _is_away(&self) -> bool {
+        self.is_away()
+    }
+
+    /// Brings the result of the job, which has ended, if it lies at a node; waits for so many
+    /// seconds at the most, and then raises `TimeoutError`.
+    fn _bring(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
+        self.source(py, Duration::try_from_secs_f64(patience).ok())?;
+        Ok(())
     }
 
     /// Gives the job a name of its own.
@@ -392,7 +409,8 @@ impl Job {
         &self,
         py: Python<'py>,
     ) -> PyResult<(&'static str, Bound<'py, PyAny>, Bound<'py, PyBytes>, usize)> {
-        let outcome = self.ended()?;
+        let source = self.source(py, None)?;
+        let outcome = source.outcome()?;
         let report = outcome.report();
         let (how, value) = match outcome {
             Outcome::Value(report) => match self.load(py, report) {

@@ -28,10 +28,6 @@ impl Exports {
     ///
     /// # Errors
     /// The system has no randomness to give.
-    #[cfg_attr(
-        not(any(test, feature = "fuzzing")),
-        expect(dead_code, reason = "for the engine, which does not use it yet")
-    )]
     pub(crate) fn offer(&self, part: Part) -> io::Result<Ticket> {
         let mut ticket = Ticket::default();
         getrandom::fill(&mut ticket).map_err(io::Error::other)?;
@@ -40,10 +36,6 @@ impl Exports {
     }
 
     /// Nobody may get it any more; who is getting it gets it whole.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the engine, which does not use it yet")
-    )]
     pub(crate) fn withdraw(&self, ticket: &Ticket) {
         let withdrawn = self.parts.lock().remove(ticket);
         // It may be the last that keeps its memory, which takes long to give back.

@@ -30,9 +30,9 @@ pub use cluster::{
 pub use pp_core::Retries;
 
 pub use engine::{
-    Asked, Attention, Engine, EngineConfig, EngineError, Function, Group, Inputs, InputsError, Job,
-    JobFailure, Needs, NobodyLeft, NodeView, Notice, Notices, Object, Outcome, Past, Place, Report,
-    Stage, Totals,
+    Asked, Attention, Brought, Engine, EngineConfig, EngineError, Function, Group, Inputs,
+    InputsError, Job, JobFailure, Needs, NobodyLeft, NodeView, Notice, Notices, Object, Outcome,
+    Past, Place, Report, Stage, Totals,
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,
@@ -40,6 +40,8 @@ pub use net::{
 };
 pub use process::{Exit, ExitStatus, MARK_VARIABLE, WorkerSpec, undertake};
 pub use segments::usable_memory;
-pub use segments::{Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span};
+pub use segments::{
+    Away, Contents, Item, Lease, Parcel, ParcelError, Part, Region, SegmentError, Span,
+};
 pub use shm::RingCorrupt;
 pub use worker::{Current, Next, Session, SessionError, Share, Status};

@@ -303,7 +303,7 @@ fn what_is_asked_back_is_not_sent_there_again() {
     for brings in (0..150).step_by(3) {
         let now = Time::ZERO;
         let mut scheduler: Scheduler<u64> = Scheduler::new(Config::default());
-        let mut submit = |scheduler: &mut Scheduler<u64>, terms: &Terms| {
+        let submit = |scheduler: &mut Scheduler<u64>, terms: &Terms| {
             let job = scheduler.submit_with(F, terms, 1, now).unwrap();
             assert_eq!(recalls(scheduler, now), 0);
             job

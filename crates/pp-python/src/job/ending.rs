@@ -1,6 +1,7 @@
 //! What a job has come to.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pp_runtime::{Outcome, Region, Report};
 use pyo3::exceptions::PyException;
@@ -21,6 +22,8 @@ impl Job {
         if let Some(value) = self.value.get() {
             return Ok(value.clone_ref(py));
         }
+        let source = self.source(py, None)?;
+        let outcome = source.outcome()?;
         match self.evaluate(py, outcome)? {
             Ok(value) => Ok(self.keep(py, value)),
             Err(exception) => {
@@ -31,7 +34,11 @@ impl Job {
     }
 
     /// What `job.result()` gives: the value, or the exception is raised.
-    pub(super) fn result_or_raise(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(super) fn result_or_raise(
+        &self,
+        py: Python<'_>,
+        patience: Option<Duration>,
+    ) -> PyResult<Py<PyAny>> {
         let outcome = self.ended()?;
         self.print_once(py, outcome)?;
         // Where failures are printed, None may be kept in place of a value.
@@ -41,6 +48,8 @@ impl Job {
         {
             return Ok(value.clone_ref(py));
         }
+        let source = self.source(py, patience)?;
+        let outcome = source.outcome()?;
         match self.evaluate(py, outcome)? {
             Ok(value) => Ok(self.keep(py, value)),
             Err(exception) => Err(PyErr::from_value(exception)),
@@ -48,8 +57,13 @@ impl Job {
     }
 
     /// What `job.exception()` gives.
-    pub(super) fn failure(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let outcome = self.ended()?;
+    pub(super) fn failure(
+        &self,
+        py: Python<'_>,
+        patience: Option<Duration>,
+    ) -> PyResult<Py<PyAny>> {
+        let source = self.source(py, patience)?;
+        let outcome = source.outcome()?;
         let exception = match self.evaluate(py, outcome)? {
             Ok(value) => {
                 self.keep(py, value);
@@ -146,7 +160,8 @@ impl Job {
 
     /// The pickled pair of result and output.
     pub(super) fn raw(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let Outcome::Value(report) = self.ended()? else {
+        let source = self.source(py, None)?;
+        let Outcome::Value(report) = source.outcome()? else {
             return self.collect(py);
         };
         let output = PyBytes::new(py, report.output());

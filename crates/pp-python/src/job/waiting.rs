@@ -1,7 +1,7 @@
 //! Waiting for a job, and what is done at its end.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pp_runtime::Attention;
 use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
@@ -21,8 +21,13 @@ impl Job {
         Ok(())
     }
 
-    /// Waits for the end, for so many seconds at the most: then raises `TimeoutError`.
-    pub(super) fn wait_within(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+    /// Waits for the end, for so many seconds at the most: then raises `TimeoutError`. How much
+    /// of that is left.
+    pub(super) fn wait_within(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Duration>> {
         let patience = match timeout {
             Some(seconds) if seconds.is_nan() => {
                 return Err(PyValueError::new_err("timeout must be a number of seconds"));
@@ -31,8 +36,13 @@ impl Job {
             Some(seconds) => Duration::try_from_secs_f64(seconds.max(0.0)).ok(),
             None => None,
         };
-        if self.wait_at_most(py, patience)? {
-            return Ok(());
+        let Some(patience) = patience else {
+            self.wait_at_most(py, None)?;
+            return Ok(None);
+        };
+        let begun = Instant::now();
+        if self.wait_at_most(py, Some(patience))? {
+            return Ok(Some(patience.saturating_sub(begun.elapsed())));
         }
         let seconds = timeout.unwrap_or_default();
         let what = self.describe(py)?;

@@ -62,7 +62,10 @@ impl Lending {
         outgoing: &mut Outgoing,
     ) -> Result<(), LineError> {
         for part in parts {
+            // What lies elsewhere was brought before, or the job is not sent.
+            let part = part.here().ok_or(LineError::Unexpected("part elsewhere"))?;
             match part {
+                Part::Away(_) => {}
                 Part::Shared(lease) => {
                     let warm = lease.file().warm();
                     let known = self.known.get(&lease.id()).copied().unwrap_or_default();

@@ -157,10 +157,6 @@ impl Importer {
 
     /// Gets something. Never waits, and never calls `done` itself: the caller may hold what
     /// that needs.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the engine, which does not use it yet")
-    )]
     pub(crate) fn get(&self, import: Import) {
         let pending = Pending {
             ticket: import.ticket,

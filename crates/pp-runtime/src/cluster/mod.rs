@@ -24,9 +24,7 @@ mod testing;
 mod thread;
 
 pub use daemon::{Daemon, DaemonConfig, DaemonError};
-pub(crate) use imports::Importer;
-#[expect(unused_imports, reason = "for the engine, which does not use it yet")]
-pub(crate) use imports::{Import, ImportError};
+pub(crate) use imports::{Import, ImportError, Importer};
 pub use names::{DEFAULT_PORT, NameError, Pattern, Target, parse};
 pub use register::{Done, SessionView};
 pub(crate) use settings::Settings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pp_proto::{AssembleError, Assembler, AssemblerLimits, Payload, Stream};
 
-use crate::segments::{Carried, Filling, Part, Pool};
+use crate::segments::{Incoming, Part, Pool};
 
 /// The most payloads under way on a link, of each kind: all jobs that a node may hold can
 /// have a large argument or result, and a link that is slow has begun with all of them.
@@ -23,7 +23,7 @@ pub(super) fn assembler() -> Assembler {
 #[derive(Debug)]
 pub(super) struct Arriving {
     pool: Arc<Pool>,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, Incoming>,
     whole: HashMap<u64, Whole>,
     /// Bytes of those that are whole.
     bytes: u64,
@@ -37,21 +37,6 @@ struct Whole {
     part: Part,
     size: u64,
     last_look: u64,
-}
-
-/// One of which some is still to come.
-#[derive(Debug)]
-struct Open {
-    size: u64,
-    received: u64,
-    into: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    Shared(Filling),
-    /// There is no room in shared memory.
-    Heap(Vec<u8>),
 }
 
 impl Arriving {
@@ -80,16 +65,8 @@ impl Arriving {
             return Err(AssembleError::TooManyStreams { stream, max });
         }
         let size = payload.size();
-        let into = match self.pool.fill(size) {
-            Some(filling) => Place::Shared(filling),
-            None => Place::Heap(Vec::new()),
-        };
-        let open = Open {
-            size,
-            received: 0,
-            into,
-        };
-        self.open.insert(segment, open);
+        let incoming = Incoming::new(&self.pool, stream, size);
+        self.open.insert(segment, incoming);
         if payload.head().is_empty() && size > 0 {
             return Ok(false);
         }
@@ -102,20 +79,21 @@ impl Arriving {
         let Some(open) = self.open.get_mut(&segment) else {
             return Err(AssembleError::UnknownStream { stream });
         };
-        open.add(stream, bytes)?;
-        if open.received < open.size {
+        open.add(bytes)?;
+        if open.missing() > 0 {
             return Ok(false);
         }
         if let Some(open) = self.open.remove(&segment) {
-            let part = match open.into {
-                Place::Shared(filling) => Part::Shared(filling.finish()),
-                Place::Heap(bytes) => {
-                    Part::Carried(Arc::new(Carried::new(&self.pool, bytes.into())))
-                }
-            };
-            self.keep(segment, part, open.size);
+            let size = open.size();
+            self.keep(segment, open.finish(), size);
         }
         Ok(true)
+    }
+
+    /// Takes a segment that has come in another way.
+    pub(super) fn put(&mut self, segment: u64, part: Part) {
+        let size = part.content().map_or(0, |content| content.len() as u64);
+        self.keep(segment, part, size);
     }
 
     fn keep(&mut self, segment: u64, part: Part, size: u64) {
@@ -182,44 +160,5 @@ impl Arriving {
         let whole = self.whole.remove(&segment)?;
         self.bytes -= whole.size;
         Some(whole.part)
-    }
-}
-
-impl Open {
-    fn add(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), AssembleError> {
-        let (size, received) = (self.size, self.received);
-        let missing = size - received;
-        let len = bytes.len() as u64;
-        if len > missing {
-            let extra = len - missing;
-            return Err(AssembleError::TooManyBytes {
-                stream,
-                size,
-                extra,
-            });
-        }
-        if let Place::Shared(filling) = &self.into
-            && let Err(error) = filling.write(received, bytes)
-        {
-            // There was no memory behind it after all.
-            tracing::debug!(%error, "a segment goes on the heap");
-            let written = filling.written(received);
-            self.into = Place::Heap(written.map_err(|_| AssembleError::OutOfMemory {
-                stream,
-                received,
-                size,
-            })?);
-        }
-        if let Place::Heap(all) = &mut self.into {
-            all.try_reserve(bytes.len())
-                .map_err(|_| AssembleError::OutOfMemory {
-                    stream,
-                    received,
-                    size,
-                })?;
-            all.extend_from_slice(bytes);
-        }
-        self.received += len;
-        Ok(())
     }
 }

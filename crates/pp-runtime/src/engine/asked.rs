@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_core::{Ending, JobId, Retries, ShareId, Terms};
+use pp_core::{Data, Ending, ExecutorId, JobId, Retries, ShareId, Terms};
 
 use super::job::Job;
-use super::outcome::{JobFailure, Outcome};
+use super::outcome::{JobFailure, Outcome, Report};
 use super::resources::{Names, Needs};
 
 /// What is asked for a job beyond the plain: see [`Terms`].
@@ -29,6 +29,18 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The same for a job that depends on nothing.
+    pub(super) fn without_dependencies(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            priority: self.priority,
+            retries: self.retries,
+            needs: self.needs.clone(),
+            time_limit: self.time_limit,
+            ..Self::default()
+        }
+    }
+
     /// What the scheduler is told; or how the job ends at once, because one that it depends on
     /// has failed.
     pub(super) fn terms(&self, share: ShareId, names: &mut Names) -> Result<Terms, Ending> {
@@ -43,14 +55,28 @@ impl Asked {
             }
         }
         Ok(Terms {
+            data: self.data(),
             priority: self.priority,
             share,
             after,
             time_limit: self.time_limit,
             retries: self.retries,
             demand: names.demand(&self.needs),
-            data: Vec::new(),
         })
+    }
+
+    /// Which of its inputs lie at nodes already.
+    fn data(&self) -> Vec<Data> {
+        let outcomes = self.inputs.iter().filter_map(|job| job.outcome());
+        let away = outcomes
+            .filter_map(Outcome::report)
+            .flat_map(Report::away)
+            .filter(|away| !away.is_lost());
+        let data = away.map(|away| Data {
+            executor: ExecutorId::from_u64(away.home().node),
+            bytes: away.size(),
+        });
+        data.collect()
     }
 
     /// The job whose failure is why this one cannot run: the first that failed.

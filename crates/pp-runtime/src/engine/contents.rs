@@ -20,6 +20,32 @@ struct Known {
     part: WeakPart,
     /// How many of the jobs there refer to it.
     jobs: usize,
+    way: Way,
+}
+
+/// How the node has got a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It was sent, or is to be. Of jobs that came before that, so many may still be given back
+    /// for want of it.
+    Sent { late: usize },
+    /// It is to get it from another node.
+    Lent,
+    /// It does not get it there.
+    Failed,
+}
+
+/// What a node means that lacks a content.
+#[derive(Debug)]
+pub(super) enum Lack {
+    /// It has not got this from another node.
+    Lent(Part),
+    /// It has been sent meanwhile.
+    Late,
+    /// The job is not there any more.
+    Over,
+    /// It should have it.
+    Wrong,
 }
 
 impl Contents {
@@ -27,11 +53,26 @@ impl Contents {
     pub(super) fn refer(&mut self, job: JobId, part: &Part) -> bool {
         let name = part.content_name();
         self.of_jobs.entry(job).or_default().push(name);
-        let is_new = !self.known.contains_key(&name);
-        let known = self.known.entry(name).or_insert_with(|| Known {
-            part: part.downgrade(),
-            jobs: 0,
+        let way = match part.away() {
+            Some(away) if away.content().is_none() => Way::Lent,
+            _ => Way::Sent { late: 0 },
+        };
+        let mut is_new = false;
+        let known = self.known.entry(name).or_insert_with(|| {
+            is_new = true;
+            Known {
+                part: part.downgrade(),
+                jobs: 0,
+                way,
+            }
         });
+        if known.way == Way::Failed {
+            is_new = true;
+            known.way = match way {
+                Way::Sent { .. } => Way::Sent { late: known.jobs },
+                other => other,
+            };
+        }
         known.jobs += 1;
         is_new
     }
@@ -44,6 +85,31 @@ impl Contents {
         for name in self.of_jobs.remove(&job).unwrap_or_default() {
             if let Some(known) = self.known.get_mut(&name) {
                 known.jobs -= 1;
+            }
+        }
+    }
+
+    /// The node does not have a content, and gives a job back that refers to it.
+    pub(super) fn lacks(&mut self, job: JobId, name: u64) -> Lack {
+        let Some(names) = self.of_jobs.get(&job) else {
+            return Lack::Over;
+        };
+        if !names.contains(&name) {
+            return Lack::Wrong;
+        }
+        self.job_left(job);
+        let Some(known) = self.known.get_mut(&name) else {
+            return Lack::Wrong;
+        };
+        match &mut known.way {
+            Way::Sent { late: 0 } => Lack::Wrong,
+            Way::Sent { late } => {
+                *late -= 1;
+                Lack::Late
+            }
+            Way::Lent | Way::Failed => {
+                known.way = Way::Failed;
+                known.part.upgrade().map_or(Lack::Over, Lack::Lent)
             }
         }
     }
@@ -80,7 +146,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::segments::{Carried, Pool};
+    use crate::segments::{Away, Carried, Home, Pool};
 
     fn part(pool: &Arc<Pool>) -> Part {
         Part::Carried(Arc::new(Carried::new(pool, vec![1; 10].into())))
@@ -104,6 +170,32 @@ mod tests {
         contents.job_left(job(2));
         assert_eq!(contents.take_gone(), [name]);
         assert!(contents.take_gone().is_empty());
+    }
+
+    #[test]
+    fn what_a_node_has_not_got_from_another_one_is_sent_once() {
+        let pool = Pool::new(Some(0));
+        let mut contents = Contents::default();
+        let home = Home {
+            node: 9,
+            segment: 0,
+            ticket: [0; 16],
+            place: None,
+        };
+        let away = Arc::new(Away::new(77, home, 10, Arc::default()));
+        let part = Part::Away(Arc::clone(&away));
+        assert!(contents.refer(job(1), &part), "it is told where it is");
+        assert!(!contents.refer(job(2), &part) && !contents.refer(job(3), &part));
+        assert!(matches!(contents.lacks(job(4), 77), Lack::Over));
+        assert!(matches!(contents.lacks(job(1), 78), Lack::Wrong));
+        assert!(matches!(contents.lacks(job(1), 77), Lack::Lent(_)));
+        away.bring(self::part(&pool));
+        assert!(contents.refer(job(1), &part), "it is sent");
+        // These are given back before that has come.
+        assert!(matches!(contents.lacks(job(2), 77), Lack::Late));
+        assert!(!contents.refer(job(2), &part), "it is there");
+        assert!(matches!(contents.lacks(job(3), 77), Lack::Late));
+        assert!(matches!(contents.lacks(job(2), 77), Lack::Wrong));
     }
 
     #[test]

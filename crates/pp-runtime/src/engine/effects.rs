@@ -7,10 +7,9 @@ use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 
 use super::events::WorkerEvents;
 use super::inbox::Next;
-use super::node::{Node, Parting};
+use super::node::Parting;
 use super::nodes::with_node;
-use super::outcome::{JobFailure, Outcome};
-use super::record::Ran;
+use super::outcome::Outcome;
 use super::shared::Shared;
 use super::state::{IoThread, State};
 use super::worker::{Stage, Worker};
@@ -23,9 +22,13 @@ impl Shared {
     pub(super) fn settle(self: &Arc<Self>, state: &mut State) {
         loop {
             self.unpack(state);
+            state.discard_kept();
             state.refuse_hopeless();
             while let Some(effect) = state.scheduler.poll() {
                 self.carry_out(state, effect);
+            }
+            if std::mem::take(&mut state.has_remakes) {
+                continue;
             }
             let wants_jobs = state.scheduler.wants_jobs_now() || state.is_waiting_for_nodes();
             if self.inbox.set_eager(wants_jobs) {
@@ -94,15 +97,14 @@ impl Shared {
             Effect::SendFunction { executor, function } => {
                 send_function(state, executor, function);
             }
-            Effect::Send { executor, job } => send_job(state, executor, job),
+            Effect::Send { executor, job } => self.send_job(state, executor, job),
             Effect::Recall { executor, job } => recall(state, executor, job),
             Effect::Interrupt { executor, job } => interrupt(state, executor, job),
             Effect::Cancel { executor, job } => {
                 with_node(state, executor, |node| node.cancel(job));
             }
             Effect::Retire { executor } if state.links.nodes.contains_key(&executor) => {
-                with_node(state, executor, Node::shut_down);
-                state.links.condemned.push((executor, Parting::Left));
+                state.let_go(executor);
             }
             Effect::Retire { executor } => retire(state, executor),
             Effect::Kill { executor } if state.links.nodes.contains_key(&executor) => {
@@ -126,6 +128,36 @@ impl Shared {
                 state.end(&data, Outcome::Failed(Box::new(failure)), ran);
             }
         }
+    }
+
+    fn send_job(&self, state: &mut State, id: ExecutorId, job_id: JobId) {
+        let Some(job) = state.scheduler.data(job_id).map(Arc::clone) else {
+            return;
+        };
+        let args = match self.prepare(state, id, &job) {
+            Ok(args) => args,
+            Err(why) => return state.not_ready(id, job_id, why),
+        };
+        if state.links.nodes.contains_key(&id) {
+            let time_limit = state.scheduler.time_limit(job_id);
+            let needs = state.needs_of(job_id);
+            let stays = job.is_to_stay();
+            if stays {
+                job.is_to_be_told();
+            }
+            return with_node(state, id, |node| {
+                node.send_terms(job_id, time_limit, needs.as_ref())?;
+                node.send_job(job_id, job.function().id(), args)?;
+                if stays { node.keep(job_id) } else { Ok(()) }
+            });
+        }
+        let share = state.share_of(id, job_id);
+        with_channel(state, id, |channel| {
+            if let Some(share) = &share {
+                channel.send_share(job_id, share)?;
+            }
+            channel.send_job(job_id, job.function().id(), args)
+        });
     }
 
     fn start_worker(self: &Arc<Self>, state: &mut State, id: ExecutorId) {
@@ -227,32 +259,6 @@ fn send_function(state: &mut State, id: ExecutorId, function: FunctionId) {
     }
     with_channel(state, id, |channel| {
         channel.send_function(function.id(), *function.digest(), function.blob().clone())
-    });
-}
-
-fn send_job(state: &mut State, id: ExecutorId, job_id: JobId) {
-    let Some(job) = state.scheduler.data(job_id).map(Arc::clone) else {
-        return;
-    };
-    let Some(args) = job.args() else {
-        let outcome = Outcome::Failed(Box::new(JobFailure::TooMuch));
-        state.take_result(id, job_id, outcome, Ran::NOT);
-        return;
-    };
-    if state.links.nodes.contains_key(&id) {
-        let time_limit = state.scheduler.time_limit(job_id);
-        let needs = state.needs_of(job_id);
-        return with_node(state, id, |node| {
-            node.send_terms(job_id, time_limit, needs.as_ref())?;
-            node.send_job(job_id, job.function().id(), args)
-        });
-    }
-    let share = state.share_of(id, job_id);
-    with_channel(state, id, |channel| {
-        if let Some(share) = &share {
-            channel.send_share(job_id, share)?;
-        }
-        channel.send_job(job_id, job.function().id(), args)
     });
 }
 

@@ -107,7 +107,11 @@ impl Engine {
         self.shared.unpack(&mut state);
         let now = state.now();
         let is_all = Arc::ptr_eq(group, &self.shared.all);
-        let is_meant = |job: &Arc<Job>| is_all || Arc::ptr_eq(job.group(), group);
+        // Those that nobody has submitted make results again that were not cancelled.
+        let all = &self.shared.all;
+        let is_meant = |job: &Arc<Job>| {
+            Arc::ptr_eq(job.group(), group) || is_all && job.group().is_within(all)
+        };
         let count = state.scheduler.cancel_all(is_meant, now);
         self.shared.settle(&mut state);
         Ok(count)

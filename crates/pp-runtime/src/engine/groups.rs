@@ -44,6 +44,20 @@ impl Group {
         }
     }
 
+    /// A group that nobody knows, and whose jobs are of this share.
+    pub(super) fn of_share(share: ShareId) -> Self {
+        Self {
+            share: AtomicU64::new(share.as_u64()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether its jobs are counted among all jobs.
+    pub(super) fn is_within(&self, all: &Arc<Self>) -> bool {
+        let within = self.all.as_ref();
+        std::ptr::eq(self, Arc::as_ptr(all)) || within.is_some_and(|it| Arc::ptr_eq(it, all))
+    }
+
     /// The share of its jobs.
     pub(super) fn share(&self) -> ShareId {
         ShareId::from_u64(self.share.load(Ordering::Relaxed))

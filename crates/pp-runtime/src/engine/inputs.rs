@@ -96,7 +96,9 @@ pub(super) fn compose(args: &Blob, inputs: &[Arc<Job>]) -> Option<Blob> {
     table.extend(u32::try_from(inputs.len()).ok()?.to_le_bytes());
     let (mut bodies, mut parts) = (Vec::new(), args.parts().to_vec());
     for input in inputs {
-        let Some(Outcome::Value(report)) = input.outcome() else {
+        let again = input.remade();
+        let source = again.as_ref().unwrap_or(input);
+        let Some(Outcome::Value(report)) = source.outcome() else {
             return None;
         };
         let its_parts = report.parts();

@@ -1,12 +1,12 @@
 //! A job as its submitter sees it: pending, then ended, once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::blob::Blob;
 use crate::segments::Parcel;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Mutex;
 
 use pp_core::{Ending, ShareId, Terms};
 
@@ -15,9 +15,15 @@ use super::functions::Function;
 use super::groups::Group;
 use super::inputs::compose;
 use super::notices::Notices;
-use super::outcome::{JobFailure, Outcome};
+use super::outcome::{JobFailure, Outcome, Report};
+use super::recipe::Recipe;
 use super::record::{Record, duration, micros};
 use super::resources::{Names, Needs};
+
+mod staying;
+mod waiters;
+
+pub(super) use waiters::Waiters;
 
 /// A submitted job. Shared by the engine, until it ends, and by its submitter.
 ///
@@ -33,6 +39,8 @@ pub struct Job {
     /// When it was submitted, from the engine's birth on.
     submitted: [u8; 6],
     origin: Origin,
+    /// Whether its result is an argument of another job.
+    feeds: AtomicU8,
 }
 
 /// Who has submitted a job.
@@ -64,56 +72,36 @@ enum Content {
     Ended(Record),
     /// The same of a job that failed, and may be looked into with its arguments.
     Failed(Box<Failed>),
+    /// The same of a job whose result lies at a node.
+    Kept(Box<Kept>),
+}
+
+#[derive(Debug)]
+struct Kept {
+    record: Record,
+    /// How it was made, as long as it is not here.
+    recipe: Option<Arc<Recipe>>,
+    /// The job that has made the result anew, or does so, where it was lost.
+    remade: Option<Arc<Job>>,
 }
 
 #[derive(Debug)]
 struct Failed {
     record: Record,
-    /// None if it was never run, or there is too much of them.
-    args: Option<Blob>,
+    args: Blob,
+    /// Those whose results are among the arguments.
+    inputs: Vec<Arc<Job>>,
     name: Option<Arc<str>>,
 }
 
-/// Those who sleep until a job has ended, and those who are told of it.
-#[derive(Debug, Default)]
-pub(super) struct Waiters {
-    ended: Mutex<bool>,
-    changed: Condvar,
-    /// Where its end is noted, and by which number. Who does not wait any more has dropped it.
-    told: Mutex<Vec<(Weak<Notices>, u64)>>,
-}
-
-impl Waiters {
-    /// Sleeps until the job has ended or `deadline`.
-    fn wait(&self, deadline: Instant) {
-        let mut ended = self.ended.lock();
-        while !*ended {
-            let (guard, is_late) = self.changed.wait_until(ended, deadline);
-            ended = guard;
-            if is_late {
-                return;
-            }
+impl Failed {
+    /// The arguments with the results that are among them; none if it was never run, or there is
+    /// too much of them.
+    fn args(&self) -> Option<Blob> {
+        if self.inputs.is_empty() {
+            return Some(self.args.clone());
         }
-    }
-
-    pub(super) fn wake(&self) {
-        *self.ended.lock() = true;
-        self.changed.notify_all();
-        for (notices, number) in std::mem::take(&mut *self.told.lock()) {
-            if let Some(notices) = notices.upgrade() {
-                notices.note(number);
-            }
-        }
-    }
-
-    /// Lets the end be noted. Those that are gone make room first, each time that there is
-    /// none left: who asks again and again leaves no more than that behind.
-    fn tell(&self, notices: &Arc<Notices>, number: u64) {
-        let mut told = self.told.lock();
-        if told.len() == told.capacity() {
-            told.retain(|(notices, _)| notices.strong_count() > 0);
-        }
-        told.push((Arc::downgrade(notices), number));
+        compose(&self.args, &self.inputs)
     }
 }
 
@@ -158,6 +146,7 @@ impl Job {
             outcome: OnceLock::new(),
             submitted: micros(submitted),
             origin,
+            feeds: AtomicU8::new(staying::ALONE),
         }
     }
 
@@ -241,15 +230,15 @@ impl Job {
             Content::Args(args) => Some(args.clone()),
             Content::Asked(both) if both.1.inputs.is_empty() => Some(both.0.clone()),
             Content::Asked(both) => compose(&both.0, &both.1.inputs),
-            Content::Ended(_) => Some(Blob::default()),
-            Content::Failed(failed) => failed.args.clone(),
+            Content::Ended(_) | Content::Kept(_) => Some(Blob::default()),
+            Content::Failed(failed) => failed.args(),
         }
     }
 
     /// The arguments of a job that has failed, unless it was never run.
     pub fn args_of_failed(&self) -> Option<Blob> {
         match &self.pending.lock().content {
-            Content::Failed(failed) => failed.args.clone(),
+            Content::Failed(failed) => failed.args(),
             _ => None,
         }
     }
@@ -321,6 +310,7 @@ impl Job {
             Content::Args(_) | Content::Asked(_) => None,
             Content::Ended(record) => Some(*record),
             Content::Failed(failed) => Some(failed.record),
+            Content::Kept(kept) => Some(kept.record),
         }
     }
 
@@ -341,28 +331,39 @@ impl Job {
                     )
                 )
         );
+        let stays = outcome.report().is_some_and(Report::is_kept);
         let mut pending = self.pending.lock();
         if self.outcome.set(outcome).is_err() {
             return None;
         }
         let before = std::mem::replace(&mut pending.content, Content::Ended(record));
         let spent = match before {
+            Content::Args(args) if stays => {
+                pending.content = self.kept(record, args, None);
+                None
+            }
+            Content::Asked(both) if stays => {
+                pending.content = self.kept(record, both.0, Some(both.1));
+                None
+            }
             Content::Args(args) if keeps_args => {
                 pending.content = Content::Failed(Box::new(Failed {
                     record,
-                    args: Some(args),
+                    args,
+                    inputs: Vec::new(),
                     name: None,
                 }));
                 None
             }
             Content::Asked(both) if keeps_args => {
-                // The results that are among them may not all be there.
+                let (args, asked) = *both;
                 pending.content = Content::Failed(Box::new(Failed {
                     record,
-                    args: compose(&both.0, &both.1.inputs),
-                    name: both.1.name.clone(),
+                    args,
+                    inputs: asked.inputs,
+                    name: asked.name,
                 }));
-                Some(Content::Asked(both))
+                None
             }
             other => Some(other),
         };

@@ -19,6 +19,7 @@ use super::sites::Sites;
 use super::state::{State, Totals};
 use super::uplink::Uplink;
 use crate::net::Link;
+use crate::segments::{Discards, Part};
 
 /// The most nodes that are remembered after they have gone.
 const GONE_MAX: usize = 10_000;
@@ -68,6 +69,10 @@ pub(super) struct Links {
     pub(super) hopeless_since: Option<Instant>,
     /// Since when nobody is there to run jobs, where they are to fail for it.
     pub(super) alone_since: Option<Instant>,
+    /// What came of getting segments from other nodes.
+    pub(super) loans: Vec<(u64, Option<Part>)>,
+    /// What nodes keep and nobody needs any more.
+    pub(super) discards: Arc<Discards>,
     /// Spare room for what nodes say.
     pub(super) said: Vec<Said>,
 }

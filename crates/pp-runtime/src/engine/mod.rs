@@ -8,9 +8,11 @@
 mod absence;
 mod answers;
 mod arriving;
+mod aside;
 mod asked;
 mod attend;
 mod beats;
+mod bringing;
 mod config;
 mod contents;
 mod effects;
@@ -27,6 +29,9 @@ mod inputs;
 mod intake;
 mod io;
 mod job;
+mod keeping;
+mod kept_here;
+mod kept_there;
 mod links;
 mod nap;
 mod node;
@@ -36,6 +41,7 @@ mod objects;
 mod outcome;
 mod pulse;
 mod reading;
+mod recipe;
 mod record;
 mod reported;
 mod resources;
@@ -60,6 +66,7 @@ use tokio::sync::oneshot;
 
 pub use asked::Asked;
 pub use attend::Attention;
+pub use bringing::Brought;
 pub use config::{EngineConfig, NobodyLeft};
 pub use functions::Function;
 pub use futures::{Past, Place, Stage};
@@ -180,6 +187,9 @@ impl Engine {
         asked: Asked,
     ) -> Result<Arc<Job>, EngineError> {
         self.check_process()?;
+        for input in &asked.inputs {
+            input.set_feeds();
+        }
         self.put_job(Job::asked(
             Arc::clone(function),
             args,

@@ -4,25 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use pp_core::{Charges, FunctionId, JobId};
-use pp_proto::{
-    Assembler, Digest, EncodeError, FromExecutor, Payload, ProtocolError, Stream, ToExecutor,
-};
+use pp_core::{Charges, JobId};
+use pp_proto::{Assembler, FromExecutor, Payload, ProtocolError, Stream};
 use tokio::sync::oneshot;
 
 use super::arriving::{self, Arriving};
-use super::contents::Contents;
+use super::contents::{Contents, Lack};
 use super::frames::Frames;
+use super::kept_there::KeptThere;
 use super::nodes::NodeView;
 use super::pulse::Pulse;
 use super::record::NOWHERE;
-use super::resources::Needs;
 use super::state::Totals;
 use crate::blob::Blob;
 use crate::channel::ResultHeader;
 use crate::net::{Host, Link, LinkEnd};
-use crate::segments::{Part, Pool};
+use crate::segments::{Away, Part, Pool};
+
+mod saying;
 
 /// Why a node is not used any more.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,6 +80,16 @@ pub(super) enum Said {
     },
     /// It will go.
     Leaving,
+    /// What it keeps.
+    Kept {
+        away: Arc<Away>,
+        content: Part,
+    },
+    /// It cannot get a segment that the job uses, which comes back.
+    Lacks {
+        job: JobId,
+        segment: u64,
+    },
     /// The job, which comes back next, was charged there.
     Charge {
         job: JobId,
@@ -105,7 +114,9 @@ pub(super) struct Node {
     pub(super) totals: Totals,
     /// Whether something was put into its outbox that was not flushed.
     pub(super) dirty: bool,
-    /// Whether that happened while it was listened to.
+    /// Whether it goes as soon as what it keeps is here.
+    pub(super) is_leaving: bool,
+    /// Whether something was said while it was listened to.
     pub(super) has_said: bool,
     frames: Frames,
     assembler: Assembler,
@@ -115,6 +126,7 @@ pub(super) struct Node {
     /// The segments that a result refers to which comes next.
     placed: HashMap<JobId, Vec<u64>>,
     contents: Contents,
+    kept: KeptThere,
     parting: Option<oneshot::Sender<Parting>>,
 }
 
@@ -126,6 +138,7 @@ impl Node {
         link: Arc<Link>,
         pulse: Pulse,
         pool: Arc<Pool>,
+        kept: KeptThere,
         parting: oneshot::Sender<Parting>,
     ) -> Self {
         Self {
@@ -138,6 +151,7 @@ impl Node {
             supply: Vec::new(),
             totals: Totals::default(),
             dirty: false,
+            is_leaving: false,
             has_said: false,
             frames: Frames::default(),
             assembler: arriving::assembler(),
@@ -145,6 +159,7 @@ impl Node {
             partial: HashMap::new(),
             placed: HashMap::new(),
             contents: Contents::default(),
+            kept,
             parting: Some(parting),
         }
     }
@@ -173,146 +188,35 @@ impl Node {
         }
     }
 
-    fn say(&self, message: &ToExecutor<'_>) -> Result<(), EncodeError> {
-        self.link.outbox.lock().send(|out| message.encode(out))
+    /// Whether this node has what lies at a node, or can get it from there.
+    pub(super) fn can_have(&self, away: &Away) -> bool {
+        let home = away.home();
+        self.kept.is_home(home) || self.kept.reaches(home)
     }
 
-    pub(super) fn send_function(
-        &mut self,
-        id: FunctionId,
-        digest: Digest,
-        blob: Bytes,
-    ) -> Result<(), EncodeError> {
-        let body = Payload::of(&blob);
-        let head = body.head().len();
-        let function = id.as_u64();
-        let message = ToExecutor::Function {
-            function,
-            digest,
-            body,
-        };
-        self.say(&message)?;
-        let stream = Stream::Function(function);
-        self.link.outbox.lock().send_rest(stream, blob, head);
-        Ok(())
-    }
-
-    pub(super) fn send_job(
-        &mut self,
-        id: JobId,
-        function: FunctionId,
-        args: Blob,
-    ) -> Result<(), EncodeError> {
-        for part in args.parts() {
-            self.send_part(id, part)?;
+    /// A job comes back because it cannot get one of its segments from another node: it is to be
+    /// asked for no more of that node. Whether the job was there.
+    ///
+    /// # Errors
+    /// It should have that segment.
+    pub(super) fn lacks(&mut self, job: JobId, segment: u64) -> Result<bool, Parting> {
+        self.kept.job_left(job);
+        match self.contents.lacks(job, segment) {
+            Lack::Lent(part) => {
+                if let Some(away) = part.away() {
+                    self.kept.note_unreachable(away.home());
+                }
+                Ok(true)
+            }
+            Lack::Late => Ok(true),
+            Lack::Over => Ok(false),
+            Lack::Wrong => Err(Parting::Unexpected("lack of what is there")),
         }
-        let payload = Payload::of(&args);
-        let head = payload.head().len();
-        let message = ToExecutor::Job {
-            job: id.as_u64(),
-            ticket: 0,
-            function: function.as_u64(),
-            args: payload,
-        };
-        self.say(&message)?;
-        if head < args.len() {
-            let stream = Stream::Job(id.as_u64());
-            let mut outbox = self.link.outbox.lock();
-            outbox.send_rest(stream, args.into_bytes(), head);
-        }
-        Ok(())
     }
 
-    /// Says what is asked for the job that is sent next, if that is more than the usual.
-    pub(super) fn send_terms(
-        &mut self,
-        job: JobId,
-        time_limit: Option<Duration>,
-        needs: Option<&Needs>,
-    ) -> Result<(), EncodeError> {
-        if time_limit.is_none() && needs.is_none() {
-            return Ok(());
-        }
-        let job = job.as_u64();
-        // 0 would be none.
-        let nanos = time_limit.map_or(0, |limit| {
-            u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
-        });
-        self.say(&ToExecutor::Terms {
-            job,
-            time_limit_ns: nanos,
-            slots: needs.map_or(1, |needs| needs.slots),
-        })?;
-        for (resource, amount) in needs.map_or(&[][..], |needs| &needs.amounts) {
-            let amount = *amount;
-            self.say(&ToExecutor::Need {
-                job,
-                resource,
-                amount,
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Sends what a job needs beside its arguments, once.
-    fn send_part(&mut self, job: JobId, part: &Part) -> Result<(), EncodeError> {
-        if self.contents.refer(job, part) {
-            self.carry(part)?;
-        }
-        let (job, segment) = (job.as_u64(), part.content_name());
-        self.say(&ToExecutor::Use { job, segment })
-    }
-
-    /// Sends a content.
-    fn carry(&mut self, part: &Part) -> Result<(), EncodeError> {
-        // What cannot be mapped is sent empty: the job then fails, and says of what.
-        let content = part.content().unwrap_or_else(|error| {
-            tracing::error!(%error, "a large argument cannot be read");
-            Bytes::new()
-        });
-        let segment = part.content_name();
-        let body = Payload::new(content.len() as u64, &[]).unwrap_or_default();
-        self.say(&ToExecutor::Carry { segment, body })?;
-        let stream = Stream::Segment(segment);
-        self.link.outbox.lock().send_rest(stream, content, 0);
-        Ok(())
-    }
-
-    /// Lets the node forget the contents that nobody refers to any more.
-    pub(super) fn drop_contents(&mut self) -> Result<(), EncodeError> {
-        for segment in self.contents.take_gone() {
-            // What has not gone out would come after the message, and stay for ever.
-            self.link.outbox.lock().withdraw(Stream::Segment(segment));
-            self.say(&ToExecutor::Drop { segment })?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn forget(&mut self, function: FunctionId) -> Result<(), EncodeError> {
-        let function = function.as_u64();
-        let stream = Stream::Function(function);
-        self.link.outbox.lock().withdraw(stream);
-        self.say(&ToExecutor::Forget { function })
-    }
-
-    pub(super) fn recall(&mut self, job: JobId) -> Result<(), EncodeError> {
-        let job = job.as_u64();
-        self.link.outbox.lock().withdraw(Stream::Job(job));
-        self.say(&ToExecutor::Recall { job })
-    }
-
-    pub(super) fn cancel(&mut self, job: JobId) -> Result<(), EncodeError> {
-        let job = job.as_u64();
-        self.link.outbox.lock().withdraw(Stream::Job(job));
-        self.say(&ToExecutor::Cancel { job })
-    }
-
-    pub(super) fn ping(&mut self, nonce: u64) -> Result<(), EncodeError> {
-        self.say(&ToExecutor::Ping { nonce })
-    }
-
-    pub(super) fn shut_down(&mut self) -> Result<(), EncodeError> {
-        self.say(&ToExecutor::Shutdown)
+    /// What it keeps that somebody still refers to, and that was not brought.
+    pub(super) fn kept_there(&self) -> Vec<Arc<Away>> {
+        self.kept.all()
     }
 
     /// Appends to `news` what the node has said.
@@ -357,13 +261,17 @@ impl Node {
                 let job = JobId::from_u64(job);
                 if recalled {
                     self.contents.job_left(job);
+                    self.kept.job_left(job);
                 }
                 Ok(Some(Said::Recalled { job, recalled }))
             }
             FromExecutor::Carry { segment, body } => {
-                let begun = self.arriving.begin(segment, body);
-                begun.map_err(ProtocolError::from)?;
-                Ok(None)
+                if !self.kept.allows(segment, body.size()) {
+                    return Err(Parting::Unexpected("content of what is kept"));
+                }
+                let is_whole = self.arriving.begin(segment, body);
+                let is_whole = is_whole.map_err(ProtocolError::from)?;
+                Ok(is_whole.then(|| self.whole(segment)).flatten())
             }
             FromExecutor::Place { job, segment } => {
                 if self.placed.len() >= arriving::STREAMS_MAX {
@@ -376,7 +284,7 @@ impl Node {
             FromExecutor::Release { segment, .. } => {
                 // It had to make room.
                 if let Some(part) = self.contents.dropped_there(segment) {
-                    self.carry(&part).map_err(ProtocolError::from)?;
+                    self.provide(&part).map_err(ProtocolError::from)?;
                     self.has_said = true;
                 }
                 Ok(None)
@@ -399,13 +307,25 @@ impl Node {
                 let charges = Charges { deaths, losses };
                 Ok(Some(Said::Charge { job, charges }))
             }
+            FromExecutor::Kept {
+                segment,
+                size,
+                ticket,
+            } => {
+                let is_new = self.kept.add(segment, size, ticket);
+                is_new
+                    .then_some(None)
+                    .ok_or(Parting::Unexpected("segment that is kept"))
+            }
+            FromExecutor::Lacks { job, segment } => {
+                let job = JobId::from_u64(job);
+                Ok(Some(Said::Lacks { job, segment }))
+            }
             FromExecutor::Fault { text } => Err(Parting::Fault(text.to_owned())),
             FromExecutor::Hello { .. }
             | FromExecutor::Introduce { .. }
             | FromExecutor::Ready { .. }
             | FromExecutor::Credit { .. }
-            | FromExecutor::Kept { .. }
-            | FromExecutor::Lacks { .. }
             | FromExecutor::Want { .. } => Err(Parting::Unexpected(message.name())),
         }
     }
@@ -429,9 +349,9 @@ impl Node {
 
     fn more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Said>, Parting> {
         if let Stream::Segment(segment) = stream {
-            let more = self.arriving.more(segment, bytes);
-            more.map_err(ProtocolError::from)?;
-            return Ok(None);
+            let is_whole = self.arriving.more(segment, bytes);
+            let is_whole = is_whole.map_err(ProtocolError::from)?;
+            return Ok(is_whole.then(|| self.whole(segment)).flatten());
         }
         let whole = self
             .assembler
@@ -446,12 +366,26 @@ impl Node {
         self.complete(job, header, Blob::from(whole)).map(Some)
     }
 
+    /// A segment has come; what that is if it was asked for.
+    fn whole(&mut self, segment: u64) -> Option<Said> {
+        if !self.kept.has(segment) {
+            return None;
+        }
+        let content = self.arriving.take(segment)?;
+        let away = self.kept.brought(segment)?;
+        Some(Said::Kept { away, content })
+    }
+
     fn complete(&mut self, job: JobId, header: ResultHeader, bytes: Blob) -> Result<Said, Parting> {
         self.contents.job_left(job);
+        let stays = self.kept.job_left(job);
         let placed = self.placed.remove(&job).unwrap_or_default();
         let parts: Option<Vec<Part>> = placed
             .into_iter()
-            .map(|segment| self.arriving.take(segment))
+            .map(|segment| {
+                let kept = self.kept.place(segment).filter(|_| stays);
+                kept.or_else(|| self.arriving.take(segment))
+            })
             .collect();
         let parts = parts.ok_or(Parting::Unexpected("segment of a result"))?;
         let bytes = bytes.with_parts(parts);

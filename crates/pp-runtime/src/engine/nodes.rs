@@ -9,6 +9,7 @@ use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
 use super::absence::Clocks;
+use super::kept_there::KeptThere;
 use super::node::{Node, Parting, Said};
 use super::outcome::{Outcome, Report};
 use super::pulse::Pulse;
@@ -92,7 +93,9 @@ impl Shared {
             return Err(error.into());
         }
         tracing::info!(node = %name, title = host.name, "node joined");
-        let mut node = Node::new(Arc::clone(name), host, link, pulse, pool, sender);
+        let discards = Arc::clone(&state.links.discards);
+        let kept = KeptThere::new(id, link.place(), Arc::clone(&pool), discards);
+        let mut node = Node::new(Arc::clone(name), host, link, pulse, pool, kept, sender);
         node.site = state.links.sites.number(name);
         state.links.nodes.insert(id, node);
         state.plan_beat();
@@ -161,6 +164,7 @@ impl Shared {
         };
         self.forget_link(&node.link);
         state.links.remember(&node);
+        state.lose_kept(node.kept_there());
         if !state.destroyed {
             tracing::warn!(node = %node.name, reason = %why, "node is gone");
         }
@@ -206,6 +210,8 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
                 node.totals.add(ran.run_time);
             }
         }
+        Said::Kept { away, content } => state.take_brought(id, &away, content),
+        Said::Lacks { job, segment } => state.take_lack(id, job, segment)?,
         Said::Supply { resource, amount } => state.note_supply(id, resource, amount)?,
         Said::Recalled { job, recalled } => {
             state.scheduler.recall_answered(id, job, recalled, now);

@@ -8,7 +8,7 @@ use pp_proto::Status;
 
 use crate::blob::Blob;
 use crate::process::Exit;
-use crate::segments::Part;
+use crate::segments::{Away, Part};
 
 use super::job::Job;
 
@@ -150,6 +150,27 @@ impl Report {
             Content::Body(bytes) => bytes.parts(),
             Content::WithPrinted(printed) => printed.bytes.parts(),
         }
+    }
+
+    /// What of the body lies at nodes, or did so.
+    pub(super) fn away(&self) -> impl Iterator<Item = &Arc<Away>> {
+        self.parts().iter().filter_map(Part::away)
+    }
+
+    /// How many bytes that is.
+    pub(super) fn away_size(&self) -> u64 {
+        self.away()
+            .fold(0, |sum, away| sum.saturating_add(away.size()))
+    }
+
+    /// Whether some of it lies at a node, or did so.
+    pub(super) fn is_kept(&self) -> bool {
+        self.away().next().is_some()
+    }
+
+    /// Whether some of it has to be brought before it can be read.
+    pub fn is_away(&self) -> bool {
+        self.parts().iter().any(Part::is_away)
     }
 
     /// What the job printed on standard output, in UTF-8 with surrogates passed through.

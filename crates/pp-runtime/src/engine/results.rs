@@ -6,7 +6,7 @@ use std::time::Duration;
 use pp_core::{ExecutorId, JobId, Raised, Time};
 
 use super::job::{Job, Origin};
-use super::outcome::{JobFailure, Outcome};
+use super::outcome::{JobFailure, Outcome, Report};
 use super::record::{HERE, Ran};
 use super::state::State;
 
@@ -35,7 +35,8 @@ impl State {
             ..ran
         };
         let (data, outcome) = match outcome {
-            Outcome::Value(_) => {
+            Outcome::Value(ref report) => {
+                self.note_kept(executor, job, report);
                 let data = self.scheduler.job_finished(executor, job, run_time, now);
                 (data, outcome)
             }
@@ -61,7 +62,11 @@ impl State {
         };
         self.how_stopped(job);
         self.totals.add(run_time);
+        let is_kept = outcome.report().is_some_and(Report::is_kept);
         self.end(&data, outcome, ran);
+        if is_kept {
+            self.bring_if_dear(&data);
+        }
         true
     }
 
@@ -96,13 +101,18 @@ impl State {
     pub(super) fn submit(&mut self, job: Arc<Job>) {
         let now = self.now();
         let (function, number) = (job.function().id(), job.number());
+        let has_inputs = job.origin() == Origin::HereOnTerms && !self.links.nodes.is_empty();
+        let inputs = if has_inputs { job.inputs() } else { Vec::new() };
         let taken = match job.terms(&mut self.resources) {
             None => self.scheduler.submit(function, job, now),
             Some(Ok(terms)) => self.scheduler.submit_with(function, &terms, job, now),
             Some(Err(ending)) => self.scheduler.submit_ended(function, ending, job, now),
         };
         match taken {
-            Ok(id) => debug_assert_eq!(id.as_u64(), number, "jobs are named by their numbers"),
+            Ok(id) => {
+                debug_assert_eq!(id.as_u64(), number, "jobs are named by their numbers");
+                self.keep_inputs(&inputs);
+            }
             Err(refused) => {
                 let failure = Box::new(JobFailure::ServerDestroyed);
                 self.end(&refused.data, Outcome::Failed(failure), Ran::NOT);

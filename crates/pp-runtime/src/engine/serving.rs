@@ -14,9 +14,10 @@ use super::nodes::UPLINK;
 use super::pulse::Pulse;
 use super::shared::Shared;
 use super::state::State;
-use super::uplink::{Uplink, Wish};
+use super::uplink::{Loan, Uplink, Wish};
+use crate::cluster::{Import, ImportError};
 use crate::net::Link;
-use crate::segments::default_cache;
+use crate::segments::{Part, default_cache};
 
 impl Shared {
     /// Works for the parent at the other end of `link`. Who waits for what it returns
@@ -32,7 +33,8 @@ impl Shared {
         let pulse = Pulse::new(patience, Duration::ZERO);
         let pool = Arc::clone(&state.pool);
         let cache = state.config.cache.unwrap_or_else(default_cache);
-        let uplink = Uplink::new(link, pulse, pool, cache, sender);
+        let exports = state.config.exports.clone();
+        let uplink = Uplink::new(link, pulse, pool, (cache, exports), sender);
         state.links.uplink = Some(uplink);
         state.plan_beat();
         self.settle(&mut state);
@@ -50,6 +52,16 @@ impl Shared {
         };
         let mut wishes = Vec::new();
         let taken = uplink.take(&mut wishes);
+        let mut taken = taken.and_then(|()| {
+            let mut loans = state.links.loans.drain(..);
+            loans.try_for_each(|(segment, part)| uplink.take_loan(segment, part, &mut wishes))
+        });
+        for loan in std::mem::take(&mut uplink.loans) {
+            let segment = loan.segment;
+            if !self.get_loan(state, loan) {
+                taken = taken.and_then(|()| uplink.take_loan(segment, None, &mut wishes));
+            }
+        }
         let mut wishes = VecDeque::from(wishes);
         let mut ends = None;
         while let Some(wish) = wishes.pop_front() {
@@ -92,6 +104,7 @@ impl Shared {
                     let now = state.now();
                     uplink.service.cancel(job, &mut state.scheduler, now);
                 }
+                Wish::Keep(job) => uplink.note_keep(job),
                 Wish::Shutdown => ends = Some(Parting::Left),
             }
         }
@@ -99,6 +112,41 @@ impl Shared {
         if let Some(why) = taken.err().or(ends) {
             self.leave_parent(state, why);
         }
+    }
+
+    /// Gets a segment from another node; false if this server does not do that.
+    fn get_loan(self: &Arc<Self>, state: &State, loan: Loan) -> bool {
+        let Some(importer) = &state.config.importer else {
+            return false;
+        };
+        let Loan {
+            segment,
+            size,
+            ticket,
+            place,
+        } = loan;
+        let shared = Arc::downgrade(self);
+        let from = place.clone();
+        let done = move |got: Result<Part, ImportError>| {
+            let part = got.inspect_err(|error| {
+                tracing::warn!(node = %from, %error, "a result cannot be got from another node");
+            });
+            if let Some(shared) = shared.upgrade() {
+                let mut state = shared.lock();
+                state.links.loans.push((segment, part.ok()));
+                shared.take_in_uplink(&mut state);
+                shared.settle(&mut state);
+            }
+        };
+        let import = Import {
+            place,
+            ticket,
+            size,
+            pool: Arc::clone(&state.pool),
+            done: Box::new(done),
+        };
+        importer.get(import);
+        true
     }
 
     /// The parent is not worked for any more.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use pp_core::{Charges, ExecutorId, JobId, Machine, Scheduler, ShareId, Time};
 
+use super::aside::{Aside, Missing};
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
 use super::job::{Job, Origin, Waiters};
@@ -99,6 +100,10 @@ pub(super) struct State {
     pub(super) devices: Devices,
     /// How jobs ran last that were ended from outside, and may be run again.
     pub(super) stopped: BTreeMap<JobId, Stop>,
+    /// Who waits for what lies at nodes.
+    pub(super) aside: Aside,
+    /// Whether there are new jobs in the inbox that make results again.
+    pub(super) has_remakes: bool,
     /// How many shares there are beside that of all jobs which have none.
     pub(super) shares: u64,
     /// Until then, big things are taken to be on their way.
@@ -157,6 +162,8 @@ impl State {
             stopped: BTreeMap::new(),
             resources,
             devices: Devices::new(config.gpus.clone()),
+            aside: Aside::default(),
+            has_remakes: false,
             shares: 0,
             bulk_until: None,
             woken: Vec::new(),
@@ -197,6 +204,7 @@ impl State {
         }
         let record = Record::new(self.born.elapsed(), ran);
         self.woken.extend(job.end(outcome, record));
+        self.note_came(Missing::Result(job.number()));
     }
 
     /// A job's failure, from how the scheduler ended it.

@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pp_core::{Charges, Service};
-use pp_proto::{Assembler, EncodeError, FromExecutor, Payload, ProtocolError, Stream, ToExecutor};
+use pp_proto::{
+    Assembler, EncodeError, FromExecutor, Payload, ProtocolError, Stream, Ticket, ToExecutor,
+};
 use tokio::sync::oneshot;
 
 use super::arriving::{self, Arriving};
 use super::frames::Frames;
 use super::functions::Function;
+use super::kept_here::KeptHere;
 use super::node::Parting;
 use super::pulse::Pulse;
-use super::resources::{Needs, RESOURCES_MAX};
+use super::resources::Needs;
 use crate::blob::Blob;
+use crate::exports::Exports;
 use crate::net::Link;
-use crate::segments::{Part, Pool};
+use crate::segments::Pool;
 
 /// The most jobs that the parent may have here for each that runs: what the scheduler
 /// sends ahead at the most, here and on the way.
@@ -41,6 +45,8 @@ pub(super) enum Wish {
     Recall(u64),
     /// A job to be ended.
     Cancel(u64),
+    /// The result of a job to stay here.
+    Keep(u64),
     /// That this server ends.
     Shutdown,
 }
@@ -50,8 +56,39 @@ pub(super) enum Wish {
 struct Incomplete {
     function: u64,
     args: Option<Blob>,
-    parts: Vec<u64>,
+    parts: Vec<Used>,
     limits: JobLimits,
+}
+
+/// A segment that a job uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Used {
+    /// It comes, or has come, from the parent or another node.
+    Sent(u64),
+    /// It has been kept here.
+    Kept(u64),
+}
+
+/// A segment to be got from another node.
+#[derive(Debug)]
+pub(super) struct Loan {
+    pub(super) segment: u64,
+    pub(super) size: u64,
+    pub(super) ticket: Ticket,
+    pub(super) place: Box<str>,
+}
+
+/// What became of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lent {
+    Coming,
+    Failed,
+}
+
+impl Incomplete {
+    fn uses(&self, segment: u64) -> bool {
+        self.parts.contains(&Used::Sent(segment))
+    }
 }
 
 /// What is asked for a job beyond the usual.
@@ -76,7 +113,13 @@ pub(crate) struct Uplink {
     functions: HashMap<u64, Arc<Function>>,
     incomplete: HashMap<u64, Incomplete>,
     /// The job that comes next, and the segments that it uses.
-    used: Option<(u64, Vec<u64>)>,
+    used: Option<(u64, Vec<Used>)>,
+    /// Results that stay here.
+    pub(super) kept: KeptHere,
+    /// Segments that are to be got from other nodes, once this server has been told.
+    pub(super) loans: Vec<Loan>,
+    /// Those that are on their way from there, and those that do not come.
+    lent: HashMap<u64, Lent>,
     /// The job that comes next, and what is asked for it.
     limited: Option<(u64, JobLimits)>,
     /// The number of the next segment that results refer to.
@@ -94,7 +137,7 @@ impl Uplink {
         link: Arc<Link>,
         pulse: Pulse,
         pool: Arc<Pool>,
-        cache: u64,
+        (cache, exports): (u64, Option<Arc<Exports>>),
         parting: oneshot::Sender<Parting>,
     ) -> Self {
         Self {
@@ -108,6 +151,9 @@ impl Uplink {
             functions: HashMap::new(),
             incomplete: HashMap::new(),
             used: None,
+            kept: KeptHere::new(exports, cache),
+            loans: Vec::new(),
+            lent: HashMap::new(),
             limited: None,
             next_segment: 0,
             cache,
@@ -211,12 +257,26 @@ impl Uplink {
             } => self.job(job, function, args, wishes)?,
             ToExecutor::More { stream, bytes } => self.more(stream, bytes, wishes)?,
             ToExecutor::Carry { segment, body } => {
+                self.lent.remove(&segment);
                 if self.arriving.begin(segment, body).map_err(protocol)? {
-                    self.retry(wishes, |job| job.parts.contains(&segment));
+                    self.retry(wishes, |job| job.uses(segment));
                 }
             }
-            ToExecutor::Use { job, segment } => self.note_use(job, segment)?,
-            ToExecutor::Drop { segment } => self.arriving.forget(segment),
+            ToExecutor::Borrow {
+                segment,
+                size,
+                ticket,
+                place,
+            } => self.note_loan(segment, size, ticket, place)?,
+            ToExecutor::Use { job, segment } => self.note_use(job, Used::Sent(segment))?,
+            ToExecutor::UseKept { job, segment } => self.note_use(job, Used::Kept(segment))?,
+            ToExecutor::Drop { segment } => {
+                self.lent.remove(&segment);
+                self.arriving.forget(segment);
+            }
+            ToExecutor::Keep { job } => wishes.push(Wish::Keep(job)),
+            ToExecutor::Fetch { segment } => self.send_kept(segment)?,
+            ToExecutor::Discard { segment } => self.kept.discard(segment),
             ToExecutor::Forget { function } => {
                 self.assembler.discard(Stream::Function(function));
                 self.functions.remove(&function);
@@ -240,11 +300,6 @@ impl Uplink {
             | ToExecutor::Introduce { .. }
             | ToExecutor::Segment { .. }
             | ToExecutor::Share { .. }
-            | ToExecutor::Keep { .. }
-            | ToExecutor::Fetch { .. }
-            | ToExecutor::Discard { .. }
-            | ToExecutor::UseKept { .. }
-            | ToExecutor::Borrow { .. }
             | ToExecutor::Get { .. }
             | ToExecutor::Grant { .. }
             | ToExecutor::Refuse { .. } => return Err(Parting::Unexpected(message.name())),
@@ -258,7 +313,7 @@ impl Uplink {
         let is_needed = |segment: u64| {
             let used = used.iter().map(|(_, parts)| parts);
             let mut lists = incomplete.values().map(|job| &job.parts).chain(used);
-            lists.any(|parts| parts.contains(&segment))
+            lists.any(|parts| parts.contains(&Used::Sent(segment)))
         };
         for segment in self.arriving.make_room(self.cache, is_needed) {
             let release = FromExecutor::Release {
@@ -275,130 +330,6 @@ impl Uplink {
         self.assembler.begin(stream, body).map_err(protocol)
     }
 
-    /// The job that comes next uses a segment.
-    fn note_use(&mut self, job: u64, segment: u64) -> Result<(), Parting> {
-        let (next, segments) = self.used.get_or_insert_with(|| (job, Vec::new()));
-        if *next != job || segments.len() >= arriving::STREAMS_MAX {
-            return Err(Parting::Unexpected("use of a segment"));
-        }
-        segments.push(segment);
-        Ok(())
-    }
-
-    /// Something is asked for the job that comes next.
-    fn note_terms(&mut self, job: u64, time_limit_ns: u64, slots: u32) -> Result<(), Parting> {
-        if self.limited.is_some() {
-            return Err(Parting::Unexpected("second terms for a job"));
-        }
-        let limits = JobLimits {
-            time_limit: (time_limit_ns > 0).then(|| Duration::from_nanos(time_limit_ns)),
-            needs: Needs {
-                slots,
-                amounts: Vec::new(),
-            },
-        };
-        self.limited = Some((job, limits));
-        Ok(())
-    }
-
-    /// The job that comes next needs some of a resource.
-    fn note_need(&mut self, job: u64, resource: &str, amount: u64) -> Result<(), Parting> {
-        let limited = self.limited.as_mut();
-        let (_, limits) = limited
-            .filter(|(next, limits)| *next == job && limits.needs.amounts.len() < RESOURCES_MAX)
-            .ok_or(Parting::Unexpected("need of a job"))?;
-        limits.needs.amounts.push((resource.into(), amount));
-        Ok(())
-    }
-
-    fn job(
-        &mut self,
-        job: u64,
-        function: u64,
-        args: Payload<'_>,
-        wishes: &mut Vec<Wish>,
-    ) -> Result<(), Parting> {
-        if self.service.holds(job) || self.incomplete.contains_key(&job) {
-            return Err(Parting::Unexpected("second job of the same number"));
-        }
-        if self.service.len() + self.incomplete.len() >= CREDIT_MAX as usize {
-            return Err(Parting::Unexpected("job beyond what was granted"));
-        }
-        let parts = match self.used.take() {
-            Some((next, parts)) if next == job => parts,
-            Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
-            None => Vec::new(),
-        };
-        let limits = match self.limited.take() {
-            Some((next, limits)) if next == job => limits,
-            Some(_) => return Err(Parting::Unexpected("job before the one that was announced")),
-            None => JobLimits::default(),
-        };
-        let args = match args.whole() {
-            Some(whole) => Some(Blob::from(whole)),
-            None => self.begin(Stream::Job(job), args)?.map(Blob::from),
-        };
-        let incomplete = Incomplete {
-            function,
-            args,
-            parts,
-            limits,
-        };
-        if let Some(incomplete) = self.try_run(job, incomplete, wishes) {
-            self.incomplete.insert(job, incomplete);
-        }
-        Ok(())
-    }
-
-    /// Runs a job if all of it has come; else gives it back.
-    fn try_run(
-        &mut self,
-        job: u64,
-        mut incomplete: Incomplete,
-        wishes: &mut Vec<Wish>,
-    ) -> Option<Incomplete> {
-        let Some(function) = self.functions.get(&incomplete.function).map(Arc::clone) else {
-            return Some(incomplete);
-        };
-        let parts: Option<Vec<Part>> = incomplete
-            .parts
-            .iter()
-            .map(|&segment| self.arriving.get(segment).cloned())
-            .collect();
-        let Some(parts) = parts else {
-            return Some(incomplete);
-        };
-        let Some(args) = incomplete.args.take() else {
-            return Some(incomplete);
-        };
-        wishes.push(Wish::Run {
-            job,
-            function,
-            args: args.with_parts(parts),
-            limits: incomplete.limits,
-        });
-        None
-    }
-
-    /// Runs those of the jobs that have waited for something which have waited for nothing
-    /// else.
-    fn retry(&mut self, wishes: &mut Vec<Wish>, has_waited: impl Fn(&Incomplete) -> bool) {
-        let mut ready: Vec<u64> = self
-            .incomplete
-            .iter()
-            .filter(|(_, job)| has_waited(job))
-            .map(|(&number, _)| number)
-            .collect();
-        ready.sort_unstable();
-        for job in ready {
-            if let Some(incomplete) = self.incomplete.remove(&job)
-                && let Some(incomplete) = self.try_run(job, incomplete, wishes)
-            {
-                self.incomplete.insert(job, incomplete);
-            }
-        }
-    }
-
     fn more(
         &mut self,
         stream: Stream,
@@ -407,7 +338,7 @@ impl Uplink {
     ) -> Result<(), Parting> {
         if let Stream::Segment(segment) = stream {
             if self.arriving.more(segment, bytes).map_err(protocol)? {
-                self.retry(wishes, |job| job.parts.contains(&segment));
+                self.retry(wishes, |job| job.uses(segment));
             }
             return Ok(());
         }
@@ -424,24 +355,12 @@ impl Uplink {
                     return Err(Parting::Unexpected("end of a job's arguments"));
                 };
                 incomplete.args = Some(Blob::from(whole));
-                if let Some(incomplete) = self.try_run(job, incomplete, wishes) {
-                    self.incomplete.insert(job, incomplete);
-                }
+                self.go_on(job, incomplete, wishes)?;
             }
             Stream::Configure | Stream::Segment(_) => {
                 return Err(Parting::Unexpected("end of a payload"));
             }
         }
-        Ok(())
-    }
-
-    /// A job is not wanted any more, or not here. No more of its arguments follows.
-    fn call_off(&mut self, job: u64, wish: Wish, wishes: &mut Vec<Wish>) -> Result<(), Parting> {
-        if self.incomplete.remove(&job).is_some() {
-            self.assembler.discard(Stream::Job(job));
-            return self.answer_recall(job, true).map_err(protocol);
-        }
-        wishes.push(wish);
         Ok(())
     }
 
@@ -460,5 +379,7 @@ fn protocol(error: impl Into<ProtocolError>) -> Parting {
     Parting::Protocol(error.into())
 }
 
+mod jobs;
+mod lending;
 #[cfg(all(test, unix))]
 mod tests;

@@ -5,7 +5,7 @@
 //! by whoever put it in; what comes is decrypted by who reads, and decoded there.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +69,8 @@ pub(crate) struct Link {
     news: AtomicBool,
     /// The machine at the other end, if it is another one.
     peer: Option<IpAddr>,
+    /// The address at the other end.
+    place: Option<SocketAddr>,
     /// The descriptor of the stream, as long as this lives.
     #[cfg(unix)]
     fd: RawFd,
@@ -124,6 +126,7 @@ impl Link {
         let mut early = Vec::new();
         decrypt(&mut connection, &mut early)?;
         let peer = elsewhere(&stream);
+        let place = stream.peer_addr().ok();
         #[cfg(unix)]
         let fd = stream.as_raw_fd();
         let stream = stream.convert(|stream| Ok::<_, LinkEnd>(TcpStream::from_std(stream)))?;
@@ -146,6 +149,7 @@ impl Link {
             behind: AtomicBool::new(true),
             news: AtomicBool::new(true),
             peer,
+            place,
             #[cfg(unix)]
             fd,
             wake: OnceLock::new(),
@@ -155,6 +159,11 @@ impl Link {
     /// The address of the machine at the other end; `None` if it is this machine.
     pub(crate) fn peer(&self) -> Option<IpAddr> {
         self.peer
+    }
+
+    /// The address at the other end; if that was dialed, others may dial it, too.
+    pub(crate) fn place(&self) -> Option<SocketAddr> {
+        self.place
     }
 
     /// Lets a poll watch it, for both directions.

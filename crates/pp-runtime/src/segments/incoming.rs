@@ -41,6 +41,11 @@ impl Incoming {
         }
     }
 
+    /// Bytes of all of it.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Bytes that are still to come.
     pub(crate) fn missing(&self) -> u64 {
         self.size - self.received

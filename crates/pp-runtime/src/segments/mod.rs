@@ -5,6 +5,7 @@
 //! kept in the [`Ledger`](ledger::Ledger), a state machine without I/O. What lies in a
 //! segment is a [`Parcel`]: a body and the buffers that it refers to.
 
+mod away;
 mod file;
 mod filling;
 mod incoming;
@@ -18,7 +19,8 @@ mod pool;
 mod received;
 mod source;
 
-pub(crate) use filling::Filling;
+pub use away::Away;
+pub(crate) use away::{Discards, Home};
 pub(crate) use incoming::Incoming;
 pub(crate) use limits::default_cache;
 pub use limits::usable_memory;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use super::away::Away;
 use super::memory::Region;
 use super::pool::{Lease, Pool};
 
@@ -15,13 +16,15 @@ pub enum Part {
     Shared(Arc<Lease>),
     /// It has to be sent through the line, to each worker once.
     Carried(Arc<Carried>),
+    /// It lies at a node.
+    Away(Arc<Away>),
 }
 
 impl Part {
     /// What is in it, for the user to look at.
     ///
     /// # Errors
-    /// The system cannot map it, or this is a forked child.
+    /// The system cannot map it, this is a forked child, or it lies elsewhere.
     pub fn region(&self, writable: bool) -> io::Result<Region> {
         match self {
             Self::Shared(lease) => lease.region(writable),
@@ -33,17 +36,40 @@ impl Part {
                     Ok(region)
                 }
             }
+            Self::Away(away) => away.here()?.region(writable),
         }
     }
 
     /// Its bytes.
     ///
     /// # Errors
-    /// The system cannot map it, or this is a forked child.
+    /// The system cannot map it, this is a forked child, or it lies elsewhere.
     pub fn content(&self) -> io::Result<Bytes> {
         match self {
             Self::Shared(lease) => lease.content(),
             Self::Carried(carried) => Ok(carried.content().clone()),
+            Self::Away(away) => away.here()?.content(),
+        }
+    }
+
+    /// Whether it lies elsewhere and has to be brought before it can be read.
+    pub fn is_away(&self) -> bool {
+        self.here().is_none()
+    }
+
+    /// What lies elsewhere, if it does; it may have been brought.
+    pub(crate) fn away(&self) -> Option<&Arc<Away>> {
+        match self {
+            Self::Away(away) => Some(away),
+            _ => None,
+        }
+    }
+
+    /// The same as it lies here, if it does.
+    pub(crate) fn here(&self) -> Option<&Self> {
+        match self {
+            Self::Away(away) => away.content(),
+            part => Some(part),
         }
     }
 
@@ -51,6 +77,7 @@ impl Part {
         match self {
             Self::Shared(lease) => lease.id(),
             Self::Carried(carried) => carried.id(),
+            Self::Away(away) => away.name(),
         }
     }
 
@@ -59,6 +86,7 @@ impl Part {
         match self {
             Self::Shared(lease) => lease.content_name(),
             Self::Carried(carried) => carried.id(),
+            Self::Away(away) => away.name(),
         }
     }
 
@@ -67,6 +95,7 @@ impl Part {
         match self {
             Self::Shared(lease) => Arc::strong_count(lease) == 1,
             Self::Carried(carried) => Arc::strong_count(carried) == 1,
+            Self::Away(away) => Arc::strong_count(away) == 1,
         }
     }
 
@@ -75,6 +104,7 @@ impl Part {
         match self {
             Self::Shared(lease) => WeakPart::Shared(Arc::downgrade(lease)),
             Self::Carried(carried) => WeakPart::Carried(Arc::downgrade(carried)),
+            Self::Away(away) => WeakPart::Away(Arc::downgrade(away)),
         }
     }
 }
@@ -84,6 +114,7 @@ impl Part {
 pub(crate) enum WeakPart {
     Shared(Weak<Lease>),
     Carried(Weak<Carried>),
+    Away(Weak<Away>),
 }
 
 impl WeakPart {
@@ -92,6 +123,7 @@ impl WeakPart {
         match self {
             Self::Shared(lease) => lease.upgrade().map(Part::Shared),
             Self::Carried(carried) => carried.upgrade().map(Part::Carried),
+            Self::Away(away) => away.upgrade().map(Part::Away),
         }
     }
 
@@ -100,6 +132,7 @@ impl WeakPart {
         match self {
             Self::Shared(lease) => lease.strong_count() == 0,
             Self::Carried(carried) => carried.strong_count() == 0,
+            Self::Away(away) => away.strong_count() == 0,
         }
     }
 }
