@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pp
 from tests import jobs
 from tests.failures.cancelling import heedless, in_c, in_c_without_the_gil
 from tests.failures.ledger import PATIENCE, Ledger
-from tests.support import Gate, MakeServer, eventually, held_up, warm
+from tests.support import Gate, MakeServer, caught_from, eventually, held_up, warm
 from tests.terms import (
     noted,
     sleep,
@@ -242,6 +243,29 @@ def test_a_job_hears_of_its_timeout_and_clears_up(lone: pp.Server, ledger: Ledge
     job = lone.submit(tidy, timeout=SHORT)
     assert isinstance(job.exception(), pp.JobTimeout)
     assert ledger.words() == ["holds", "JobInterrupted", "cleared up"]
+
+
+def says_and_sleeps(ledger: Ledger) -> None:
+    """Prints, and does not end."""
+    print("so far")
+    print("and no further", file=sys.stderr)
+    ledger.note("begun")
+    try:
+        time.sleep(PATIENCE)
+    finally:
+        print("torn off")
+
+
+def test_what_was_printed_before_the_end_is_kept(lone: pp.Server, ledger: Ledger) -> None:
+    cancelled = lone.submit(says_and_sleeps, (ledger,))
+    ledger.await_words("begun")
+    assert cancelled.cancel()
+    late = lone.submit(says_and_sleeps, (ledger,), timeout=1)
+    assert isinstance(caught_from(late), pp.JobTimeout)
+    for job in (late, cancelled):
+        assert job.stdout == "so far\ntorn off\n"
+        assert job.stderr == "and no further\n"
+    assert (late.state, cancelled.state) == ("failed", "cancelled")
 
 
 def test_one_that_swallows_its_timeout_has_timed_out(lone: pp.Server, ledger: Ledger) -> None:

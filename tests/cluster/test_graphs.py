@@ -237,6 +237,22 @@ def test_keywords_and_retries_on_another_python(
 # Timeouts
 
 
+def says_and_sleeps() -> None:
+    """Prints, and does not end."""
+    print("so far")
+    time.sleep(PATIENCE)
+
+
+def test_what_was_printed_before_a_timeout_is_kept(
+    make_node: MakeNode, make_client: MakeClient
+) -> None:
+    server = make_client(make_node(workers=1))
+    # Loading its module is part of the time.
+    job = server.submit(says_and_sleeps, timeout=3)
+    assert isinstance(job.exception(PATIENCE), pp.JobTimeout)
+    assert job.stdout == "so far\n"
+
+
 def test_timeouts_at_nodes(make_node: MakeNode, make_client: MakeClient, ledger: Ledger) -> None:
     server = make_client(make_node(workers=1), max_worker_deaths=1)
     assert server.submit(turn).result() == 0

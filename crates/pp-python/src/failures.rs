@@ -24,6 +24,7 @@ pub(crate) fn exception_of<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<
             hooks(py)?.call_method1("restore", (PyBytes::new(py, report.body()),))
         }
         Outcome::Failed(failure) => failure_to_python(py, failure),
+        Outcome::Stopped(stopped) => failure_to_python(py, &stopped.failure),
         Outcome::Value(_) => Err(internal("a value was taken for a failure")),
     }
 }

@@ -417,7 +417,7 @@ impl Job {
                 Ok(value) => ("value", value),
                 Err(error) => ("unreadable", self.unreadable(py, error)?),
             },
-            Outcome::Failed(_) => ("failed", exception_of(py, outcome)?),
+            Outcome::Failed(_) | Outcome::Stopped(_) => ("failed", exception_of(py, outcome)?),
             _ => ("raised", exception_of(py, outcome)?),
         };
         let printed = PyBytes::new(py, report.map_or(&[], Report::output));

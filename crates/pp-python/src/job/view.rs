@@ -129,16 +129,9 @@ impl Job {
 }
 
 fn name_of(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Value(_) => "finished",
-        Outcome::Failed(failure)
-            if matches!(
-                **failure,
-                JobFailure::Cancelled | JobFailure::DependencyCancelled(_)
-            ) =>
-        {
-            "cancelled"
-        }
+    match (outcome, outcome.failure()) {
+        (Outcome::Value(_), _) => "finished",
+        (_, Some(JobFailure::Cancelled | JobFailure::DependencyCancelled(_))) => "cancelled",
         _ => "failed",
     }
 }

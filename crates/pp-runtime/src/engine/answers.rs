@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pp_core::Answer;
 use pp_proto::{EncodeError, FromExecutor, Payload, Status, Stream, Ticket, limits};
 
-use super::outcome::{Outcome, Printed};
+use super::outcome::{Outcome, Printed, Report};
 use super::record::Ran;
 use super::reported;
 use super::uplink::Uplink;
@@ -57,12 +57,9 @@ impl Uplink {
             attempts: ran.attempts,
         };
         if let Some(failure) = outcome.failure() {
-            return self.tell_result(
-                head,
-                reported::encode(failure).into(),
-                Printed::default(),
-                (&[], false),
-            );
+            let printed = outcome.report().map(Report::printed).unwrap_or_default();
+            let body = reported::encode(failure).into();
+            return self.tell_result(head, body, printed, (&[], false));
         }
         let Some(report) = outcome.report() else {
             return Ok(());

@@ -123,9 +123,9 @@ impl Shared {
             } => {
                 let failure = state.failure(&data, &ending);
                 state.report_charges(&data, charges);
-                let ran = state.how_stopped(job);
+                let (ran, printed) = state.how_stopped(job).unzip();
                 let ran = ran.unwrap_or_else(|| state.ran_before(&failure, charges));
-                state.end(&data, Outcome::Failed(Box::new(failure)), ran);
+                state.end(&data, Outcome::stopped(failure, printed.flatten()), ran);
             }
         }
     }

@@ -28,6 +28,17 @@ pub enum Outcome {
     Unserializable(Box<Report>),
     /// It could not be run to its end.
     Failed(Box<JobFailure>),
+    /// The same; it was asked to end, and had printed something.
+    Stopped(Box<Stopped>),
+}
+
+/// Of a job that was asked to end, and did.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why it was.
+    pub failure: JobFailure,
+    /// What it had printed by then.
+    pub printed: Report,
 }
 
 impl Outcome {
@@ -38,8 +49,19 @@ impl Outcome {
             Status::Raised | Status::Unloadable => Self::Raised(Box::new(report)),
             Status::Retriable => Self::Retriable(Box::new(report)),
             Status::Unserializable => Self::Unserializable(Box::new(report)),
-            Status::Stopped => Self::Failed(Box::new(JobFailure::Cancelled)),
-            Status::Failed => Self::Failed(Box::new(super::reported::decode(report.body()))),
+            Status::Stopped => Self::stopped(JobFailure::Cancelled, Some(report)),
+            Status::Failed => {
+                let failure = super::reported::decode(report.body());
+                Self::stopped(failure, Some(report))
+            }
+        }
+    }
+
+    /// What could not be run to its end, and had printed this.
+    pub(super) fn stopped(failure: JobFailure, printed: Option<Report>) -> Self {
+        match printed.filter(Report::has_printed) {
+            Some(printed) => Self::Stopped(Box::new(Stopped { failure, printed })),
+            None => Self::Failed(Box::new(failure)),
         }
     }
 
@@ -50,17 +72,30 @@ impl Outcome {
             Self::Raised(_) => Status::Raised,
             Self::Retriable(_) => Status::Retriable,
             Self::Unserializable(_) => Status::Unserializable,
-            Self::Failed(_) => Status::Failed,
+            Self::Failed(_) | Self::Stopped(_) => Status::Failed,
         }
     }
 
-    /// What the worker sent back, if the job ran to an end of its own.
+    /// What the worker sent back, if the job ran to an end of its own or was asked to end.
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Value(report) => Some(report),
             Self::Raised(report) | Self::Retriable(report) | Self::Unserializable(report) => {
                 Some(report)
             }
+            Self::Stopped(stopped) => Some(&stopped.printed),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// The same, alone.
+    pub(super) fn into_report(self) -> Option<Report> {
+        match self {
+            Self::Value(report) => Some(report),
+            Self::Raised(report) | Self::Retriable(report) | Self::Unserializable(report) => {
+                Some(*report)
+            }
+            Self::Stopped(stopped) => Some(stopped.printed),
             Self::Failed(_) => None,
         }
     }
@@ -69,6 +104,7 @@ impl Outcome {
     pub fn failure(&self) -> Option<&JobFailure> {
         match self {
             Self::Failed(failure) => Some(failure),
+            Self::Stopped(stopped) => Some(&stopped.failure),
             _ => None,
         }
     }
@@ -123,6 +159,11 @@ impl Report {
             body_len,
             errors_len,
         }))))
+    }
+
+    /// Whether the job printed anything.
+    fn has_printed(&self) -> bool {
+        !self.printed().bytes.is_empty()
     }
 
     /// The serialized value, exception or description.

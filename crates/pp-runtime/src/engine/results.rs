@@ -11,9 +11,11 @@ use super::record::{HERE, Ran};
 use super::state::State;
 
 /// How a job ran that was ended from outside, and may be run again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Stop {
     ran: Ran,
+    /// What it has printed, if it has ended by itself.
+    printed: Option<Report>,
     /// Since when it runs, if that is still to be counted.
     since: Option<Time>,
 }
@@ -40,9 +42,14 @@ impl State {
                 let data = self.scheduler.job_finished(executor, job, run_time, now);
                 (data, outcome)
             }
-            Outcome::Failed(failure) if failure.is_stop() => {
+            outcome if outcome.failure().is_some_and(JobFailure::is_stop) => {
                 // How it ends, the scheduler says next.
-                self.stopped.insert(job, Stop { ran, since: None });
+                let stop = Stop {
+                    ran,
+                    printed: outcome.into_report(),
+                    since: None,
+                };
+                self.stopped.insert(job, stop);
                 self.scheduler.job_stopped(executor, job, run_time, now);
                 return false;
             }
@@ -80,15 +87,24 @@ impl State {
             attempts: 1 + self.scheduler.failed_attempts(job),
         };
         let since = self.scheduler.runs_since(job);
-        self.stopped.entry(job).or_insert(Stop { ran, since });
+        self.stopped.entry(job).or_insert(Stop {
+            ran,
+            printed: None,
+            since,
+        });
     }
 
-    /// How a job ran last that was ended from outside, now that it has ended.
-    pub(super) fn how_stopped(&mut self, job: JobId) -> Option<Ran> {
-        let Stop { ran, since } = self.stopped.remove(&job)?;
+    /// How a job ran last that was ended from outside, and what it printed, now that it has
+    /// ended.
+    pub(super) fn how_stopped(&mut self, job: JobId) -> Option<(Ran, Option<Report>)> {
+        let stop = self.stopped.remove(&job)?;
         let now = self.now();
-        let run_time = since.map_or(ran.run_time, |since| now.saturating_duration_since(since));
-        Some(Ran { run_time, ..ran })
+        let since = stop.since.map(|since| now.saturating_duration_since(since));
+        let ran = Ran {
+            run_time: since.unwrap_or(stop.ran.run_time),
+            ..stop.ran
+        };
+        Some((ran, stop.printed))
     }
 
     /// Whether it is for this server to say whether a job is tried again, and not for a parent.
