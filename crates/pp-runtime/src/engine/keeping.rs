@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pp_core::{ExecutorId, JobId, JobState};
+use pp_core::{ExecutorId, JobId};
 
 use super::aside::Missing;
 use super::groups::Group;
@@ -313,8 +313,9 @@ impl State {
                 continue;
             }
             let id = JobId::from_u64(input.number());
-            let state = self.scheduler.job(id).map(|job| job.state);
-            if let Some(JobState::Sent { executor }) = state
+            // Also while it is asked back: it may have begun.
+            let holder = self.scheduler.job(id).and_then(|job| job.state.executor());
+            if let Some(executor) = holder
                 && self.links.nodes.contains_key(&executor)
                 && input.is_to_be_told()
                 && input.is_to_stay()
