@@ -37,8 +37,8 @@ pytestmark = [
 SIZE = 8_000_000
 # Numbers in one of many.
 SMALL = 40_000
-# What is said about jobs beside their data.
-LITTLE = 1_000_000
+# More than what is said beside data, functions and their modules among it.
+LITTLE = SIZE // 2
 
 MakePair = Callable[..., tuple[Node, Node]]
 
