@@ -138,6 +138,10 @@ impl Nears {
             if *count == 0 {
                 self.lines.remove(&slot);
             }
+            if self.lines.is_empty() {
+                // Plain jobs need not look at it then.
+                self.deadline = None;
+            }
         }
     }
 
@@ -283,8 +287,9 @@ impl Nears {
                 *counts.entry(slot).or_default() += 1;
             }
         }
-        let lines = &self.lines;
-        (counts != *lines).then(|| format!("{counts:?} wait, {lines:?} counted"))
+        let (lines, deadline) = (&self.lines, self.deadline);
+        let is_right = counts == *lines && (deadline.is_none() || !lines.is_empty());
+        (!is_right).then(|| format!("{counts:?} wait, {lines:?} counted, {deadline:?}"))
     }
 }
 
@@ -415,7 +420,6 @@ impl<J> Scheduler<J> {
     }
 
     /// Forgets when others take over what waits for executors that are late.
-    #[inline]
     pub(crate) fn forget_patience(&mut self) {
         self.nears.deadline = None;
     }

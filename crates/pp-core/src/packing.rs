@@ -31,6 +31,7 @@ impl<J> Scheduler<J> {
     /// demands are cheap, and a hundred thousand demands are not.
     #[inline(never)]
     pub(crate) fn pump_packed(&mut self) {
+        self.forget_patience();
         let mut gathers = self.begin_gathering();
         let is_busy = self.executors.free_slots() == 0;
         let has_plain = self.shares.has_plain() || self.nears.has_lines();

@@ -13,7 +13,6 @@ impl<J> Scheduler<J> {
     /// known go ahead to the executor with nearly the least to do. Where jobs wait that need
     /// more than a slot, see [`pump_packed`](Self::pump_packed).
     pub(crate) fn pump(&mut self) {
-        self.forget_patience();
         let is_plain = !self.shares.has_demanding() && self.gathering.is_none();
         if !is_plain || self.suspects.queued() > 0 {
             return self.pump_packed();
