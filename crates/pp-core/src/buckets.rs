@@ -125,18 +125,21 @@ impl Buckets {
     }
 
     /// Moves a slot to a bucket: to the front of bucket 0 (so that the last to come
-    /// is the first to be found), to the end of any other. `None` takes it out.
+    /// is the first to be found), to the end of any other. `None` takes it out. True if it was in
+    /// none, and is now.
     #[inline]
-    pub(crate) fn place(&mut self, slot: u32, bucket: Option<u8>) {
+    pub(crate) fn place(&mut self, slot: u32, bucket: Option<u8>) -> bool {
         let wanted = bucket.unwrap_or(UNPLACED);
         let present = self
             .links
             .get(slot as usize)
             .map_or(UNPLACED, |link| link.bucket);
         // Mostly nothing changes.
-        if wanted != present {
-            self.relink(slot, wanted);
+        if wanted == present {
+            return false;
         }
+        self.relink(slot, wanted);
+        present == UNPLACED
     }
 
     fn relink(&mut self, slot: u32, wanted: u8) {
@@ -234,7 +237,8 @@ mod tests {
     fn bucket_0_is_last_in_first_out_and_the_others_are_not() {
         for (bucket, expected) in [(0, [2, 1, 0]), (5, [0, 1, 2])] {
             let mut buckets = Buckets::new();
-            (0..3).for_each(|slot| buckets.place(slot, Some(bucket)));
+            assert!((0..3).all(|slot| buckets.place(slot, Some(bucket))));
+            assert!(!buckets.place(1, Some(bucket)), "it is there");
             assert_eq!(buckets.len(bucket), 3);
             for slot in expected {
                 assert_eq!(buckets.lowest(), Some((slot, bucket)));
@@ -246,7 +250,7 @@ mod tests {
     #[test]
     fn slots_can_leave_from_the_middle() {
         let mut buckets = Buckets::new();
-        (0..5).for_each(|slot| buckets.place(slot, Some(1)));
+        assert!((0..5).all(|slot| buckets.place(slot, Some(1))));
         for slot in [2, 0, 4] {
             buckets.place(slot, None);
         }

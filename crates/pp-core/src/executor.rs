@@ -299,7 +299,7 @@ impl Executor {
     /// Where recall should look for it: by how long its last job would wait there,
     /// nowhere if there is nothing to ask for.
     pub(crate) fn surplus(&self) -> Option<u8> {
-        if self.state == ExecutorState::Killing || self.held.recallable() == 0 {
+        if self.state == ExecutorState::Killing || !self.held.has_recallable() {
             return None;
         }
         Some(bucket_of(self.work_before_last()))

@@ -188,7 +188,7 @@ impl ExecutorTable {
         let free_slots = free_slots(room);
         let before = std::mem::replace(&mut entry.free_slots, free_slots);
         let waits = executor.held.waiting() > 0 && executor.state != ExecutorState::Killing;
-        let is_unwatched = waits && !executor.watched;
+        let (is_unwatched, is_node) = (waits && !executor.watched, executor.is_node());
         if free_slots != before {
             let kind = executor.kind;
             let free = self.free_of(kind);
@@ -200,7 +200,9 @@ impl ExecutorTable {
                 });
             }
         }
-        self.placement.place(slot, place);
+        if self.placement.place(slot, place) && is_node {
+            self.note_room(slot);
+        }
         self.surplus.place(slot, surplus);
         is_unwatched
     }

@@ -4,98 +4,13 @@ use std::collections::VecDeque;
 
 use crate::JobId;
 use crate::estimate::Expected;
-use crate::shares::Took;
+
+mod state;
+
+pub(crate) use state::{Held, HeldState, Taken};
 
 /// Gaps that are allowed beyond the number of jobs before the list is made anew.
 const SLACK: usize = 64;
-
-/// What is known of a job that an executor holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldState {
-    /// Sent. The first of an executor, as many as it has slots, are taken to run.
-    Sent,
-    /// Asked back, to run elsewhere.
-    Recalling,
-    /// Asked back, to be cancelled.
-    Cancelling,
-    /// Asked back, to be cancelled if it has not begun.
-    Withdrawing,
-    /// Asked back, to be cancelled if it has not begun; else nothing was asked.
-    Returning,
-    /// Asked back, to run elsewhere; if it has begun, its time is over.
-    Expiring,
-    /// Known to run, because it could not be taken back.
-    Started,
-    /// Known to run, and not to be run again.
-    Withdrawn,
-    /// Known to run, and asked to end, to be cancelled.
-    Interrupted,
-    /// Known to run, and asked to end because its time is over.
-    Expired,
-}
-
-impl HeldState {
-    /// Whether an answer is to come.
-    pub(crate) fn is_asked_back(self) -> bool {
-        matches!(
-            self,
-            Self::Recalling
-                | Self::Cancelling
-                | Self::Withdrawing
-                | Self::Returning
-                | Self::Expiring
-        )
-    }
-
-    /// Whether it is known to run and asked to end.
-    pub(crate) fn is_asked_to_end(self) -> bool {
-        matches!(self, Self::Interrupted | Self::Expired)
-    }
-
-    /// Whether nobody wants it to run any more.
-    pub(crate) fn is_called_off(self) -> bool {
-        matches!(
-            self,
-            Self::Cancelling | Self::Withdrawing | Self::Withdrawn | Self::Interrupted
-        )
-    }
-
-    /// What the executor did for the job if it is gone, or being killed.
-    pub(crate) fn took(self) -> Took {
-        match self {
-            Self::Started | Self::Withdrawn | Self::Interrupted | Self::Expired => Took::Unknown,
-            Self::Sent
-            | Self::Recalling
-            | Self::Cancelling
-            | Self::Withdrawing
-            | Self::Returning
-            | Self::Expiring => Took::Nothing,
-        }
-    }
-}
-
-/// Where a job has taken what it needs beyond a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It needs nothing more.
-    Nothing,
-    /// On this machine, as all workers.
-    Here,
-    /// Of the node that holds it.
-    OfNode,
-}
-
-/// A job that an executor holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) job: JobId,
-    /// What was expected of it when it was sent.
-    pub(crate) expected: Expected,
-    /// What its share was charged with for it, in nanoseconds.
-    pub(crate) charge: u32,
-    pub(crate) state: HeldState,
-    pub(crate) taken: Taken,
-}
 
 /// Jobs in the order in which they were sent, each found by its place in no time.
 ///
@@ -116,6 +31,9 @@ pub(crate) struct HeldJobs {
     least: u64,
     /// How many of them are [`HeldState::Sent`].
     sent: usize,
+    /// How many have taken something of a node, and so are not asked back only because others
+    /// idle.
+    bound: usize,
     slots: usize,
     /// The slots that jobs have beyond one each.
     extra: usize,
@@ -144,6 +62,7 @@ impl HeldJobs {
             backlog: 0,
             least: 0,
             sent: 0,
+            bound: 0,
             slots: slots as usize,
             extra: 0,
             front: Front::default(),
@@ -192,13 +111,15 @@ impl HeldJobs {
         let index = self.index(place);
         if let Some(Some(held)) = self.entries.get_mut(index) {
             held.taken = taken;
+            self.bound += usize::from(held.is_bound());
             self.extra += extra;
             self.refill_front();
         }
     }
 
-    /// A job has left that had so many slots more than one.
+    /// A job has left that had taken something of a node, and so many slots more than one.
     pub(crate) fn give_back(&mut self, extra: usize) {
+        self.bound = self.bound.saturating_sub(1);
         self.extra = self.extra.saturating_sub(extra);
         self.refill_front();
     }
@@ -208,9 +129,18 @@ impl HeldJobs {
         self.sent - self.front.sent
     }
 
-    /// How many of these can be asked back because others idle.
-    pub(crate) fn recallable(&self) -> usize {
-        self.waiting() - usize::from(self.has_pinned_waiting())
+    /// Whether one of these can be asked back because others idle.
+    #[inline]
+    pub(crate) fn has_recallable(&self) -> bool {
+        if self.bound > 0 {
+            return self.has_unbound();
+        }
+        self.waiting() > usize::from(self.has_pinned_waiting())
+    }
+
+    #[cold]
+    fn has_unbound(&self) -> bool {
+        self.recallable_places().next().is_some()
     }
 
     /// Lets the job at a place not be asked back only because others idle. There is one of
@@ -222,10 +152,7 @@ impl HeldJobs {
     fn has_pinned_waiting(&self) -> bool {
         self.pinned.is_some_and(|place| {
             let waits = self.index(place) >= self.front.entries;
-            waits
-                && self
-                    .get(place)
-                    .is_some_and(|held| held.state == HeldState::Sent)
+            waits && self.get(place).is_some_and(Held::is_sent)
         })
     }
 
@@ -267,7 +194,7 @@ impl HeldJobs {
         self.live -= 1;
         self.backlog -= u64::from(held.expected.time);
         self.least -= u64::from(held.expected.least);
-        let is_sent = usize::from(held.state == HeldState::Sent);
+        let is_sent = usize::from(held.is_sent());
         self.sent -= is_sent;
         if index < self.front.entries {
             self.front.live -= 1;
@@ -299,7 +226,7 @@ impl HeldJobs {
             self.front.entries += 1;
             if let Some(held) = entry {
                 self.front.live += 1;
-                self.front.sent += usize::from(held.state == HeldState::Sent);
+                self.front.sent += usize::from(held.is_sent());
             }
         }
     }
@@ -375,7 +302,7 @@ impl HeldJobs {
     /// Those that can be asked back because others idle, the newest first.
     pub(crate) fn recallable_places(&self) -> impl Iterator<Item = (u32, Held)> + '_ {
         self.waiting_places()
-            .filter(|&(place, _)| self.pinned != Some(place))
+            .filter(|&(place, held)| self.pinned != Some(place) && !held.is_bound())
     }
 
     /// Those that wait, and have not been asked for, the newest first.
@@ -432,17 +359,18 @@ impl HeldJobs {
 
     /// The first contradiction in it, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
-        let is_sent = |held: &Held| held.state == HeldState::Sent;
         let live = self.iter().count();
-        let sent = self.iter().filter(is_sent).count();
+        let sent = self.iter().filter(Held::is_sent).count();
         let backlog: u64 = self.iter().map(|held| u64::from(held.expected.time)).sum();
         let least: u64 = self.iter().map(|held| u64::from(held.expected.least)).sum();
         let front = live.min(self.lanes());
-        let front_sent = self.iter().take(front).filter(is_sent).count();
+        let front_sent = self.iter().take(front).filter(Held::is_sent).count();
+        let bound = self.iter().filter(Held::is_bound).count();
         let ends = [self.entries.front(), self.entries.back()];
         let is_sound = (live, sent, backlog, least)
             == (self.live, self.sent, self.backlog, self.least)
             && (front, front_sent) == (self.front.live, self.front.sent)
+            && bound == self.bound
             && !ends.iter().any(|end| matches!(end, Some(None)))
             && self.pinned.is_none_or(|place| self.get(place).is_some())
             && (!self.is_sparse() || live > 0);

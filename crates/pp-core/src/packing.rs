@@ -22,8 +22,9 @@ impl<J> Scheduler<J> {
 
     /// Sends queued jobs where some of them need more than a slot, or may not go everywhere.
     ///
-    /// Such a job goes where it starts at once and leaves the least of what is scarce. One that
-    /// nobody can take now does not hold up those behind it, unless it has to
+    /// Such a job goes where it starts at once and leaves the least of what is scarce; if it needs
+    /// one slot only, also ahead to a node where all else is free, as plain ones do: otherwise
+    /// these would have each slot before it is known to be free. One that nobody can take now does not hold up those behind it, unless it has to
     /// [gather](crate::gathering) its slots.
     ///
     /// Nobody is looked for twice unless something has become free. A job that waits costs
@@ -35,8 +36,8 @@ impl<J> Scheduler<J> {
         let mut gathers = self.begin_gathering();
         let is_busy = self.executors.free_slots() == 0;
         let has_plain = self.shares.has_plain() || self.nears.has_lines();
-        if is_busy && !has_plain && self.suspects.queued() == 0 {
-            // What needs more than a slot is never sent ahead.
+        if is_busy && !has_plain && !self.may_go_ahead() && self.suspects.queued() == 0 {
+            // There is nobody who waits for but one slot.
             return self.end_gathering(&gathers, true);
         }
         self.shares.free_turn();
@@ -62,6 +63,18 @@ impl<J> Scheduler<J> {
         self.end_gathering(&gathers, is_full);
     }
 
+    fn is_known(&self, job: JobId) -> bool {
+        let function = self.jobs.get(job).map(|entry| entry.function);
+        function.is_some_and(|place| self.functions.estimate(place).is_known())
+    }
+
+    /// Whether jobs wait that may be sent ahead though they need more than a slot.
+    fn may_go_ahead(&self) -> bool {
+        let mut demands = self.shares.ready_keys();
+        self.executors.nodes().ready > 0
+            && demands.any(|demand| self.demands.get(demand).slots() == 1)
+    }
+
     /// Takes note of what may fit since more has become free.
     fn reconsider(&mut self) {
         let grown = self.executors.take_grown();
@@ -70,7 +83,13 @@ impl<J> Scheduler<J> {
             let mut grown = grown.iter();
             match fit {
                 Fit::Open | Fit::HeldUp => Fit::Open,
-                Fit::Narrow if grown.any(|&one| executors.fits(one, demand)) => Fit::Open,
+                Fit::Narrow
+                    if grown.any(|&one| {
+                        executors.fits(one, demand) || executors.takes_ahead(one, demand)
+                    }) =>
+                {
+                    Fit::Open
+                }
                 Fit::Poor if grown.any(|&one| executors.could_fit(one, demand)) => Fit::Open,
                 fit => fit,
             }
@@ -112,10 +131,8 @@ impl<J> Scheduler<J> {
 
     /// Sends a job that is next in the line of an executor; false if it is not its turn after all.
     fn place_near(&mut self, next: Next, home: u32) -> bool {
-        let function = self.jobs.get(next.job).map(|entry| entry.function);
-        let is_known = function.is_some_and(|place| self.functions.estimate(place).is_known());
         let time = (self.now, self.config.recall.slack);
-        let job = (next.job, is_known);
+        let job = (next.job, self.is_known(next.job));
         let Turn::Now(slot) = self.nears.turn(job, home, &self.executors, time) else {
             return false;
         };
@@ -145,9 +162,12 @@ impl<J> Scheduler<J> {
 
     /// Sends a job that is next and needs more than a slot, or notes why that cannot be.
     fn place_demanding(&mut self, next: Next, gathers: &mut Gathers) {
+        let is_known = self.is_known(next.job);
         let demand = self.demands.get(next.demand);
         let near = self.site_with_data(next.job, demand);
-        let site = near.or_else(|| self.executors.best_fit(demand));
+        let site = near
+            .or_else(|| self.executors.best_fit(demand))
+            .or_else(|| self.executors.soonest_ahead(demand).filter(|_| is_known));
         if let Some(slot) = site.and_then(|site| self.executors.executor_of(site)) {
             self.demands.set_fit(next.demand, Fit::Open);
             self.shares.pop(next);

@@ -238,6 +238,28 @@ impl ExecutorTable {
         })
     }
 
+    /// Whether a job may be sent ahead to a machine: to a node that gets such, if it needs one slot
+    /// and all else is free there. What waits for several slots would let them idle meanwhile.
+    pub(crate) fn takes_ahead(&self, site: Site, demand: &Demand) -> bool {
+        let Site::Node(slot) = site else {
+            return false;
+        };
+        let has_free = |stock: &Stock| stock.has_free(demand);
+        demand.slots() == 1 && self.room(slot).is_some() && self.stock(site).is_some_and(has_free)
+    }
+
+    /// Of the machines that a job may be sent ahead to, the one that would start it soonest.
+    pub(crate) fn soonest_ahead(&self, demand: &Demand) -> Option<Site> {
+        if demand.slots() > 1 {
+            return None;
+        }
+        let all = self.sites().filter(|&site| self.takes_ahead(site, demand));
+        all.min_by_key(|&site| match site {
+            Site::Here => None,
+            Site::Node(slot) => self.room(slot),
+        })
+    }
+
     /// Of the machines that lack nothing but slots for a job, the one with the most free.
     pub(crate) fn nearest_fit(&self, demand: &Demand) -> Option<Site> {
         let able = self.sites().filter(|&one| self.could_fit(one, demand));
@@ -309,6 +331,12 @@ impl ExecutorTable {
                 }
             }
         }
+    }
+
+    /// A node takes jobs again, if only ahead.
+    #[cold]
+    pub(super) fn note_room(&mut self, slot: u32) {
+        self.note_growth(Site::Node(slot));
     }
 
     /// The machines where more may have become free since the last call.

@@ -9,6 +9,7 @@
     clippy::unwrap_used
 )]
 
+mod ahead;
 mod cancel;
 mod checks;
 mod choices;
