@@ -124,13 +124,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut file = File::create(path)?;
     write!(file, "workload,policy,{}", COLUMNS.join(","))?;
     let mut terminal = stdout();
-    write!(terminal, "{:13} {:6}", "workload", "policy")?;
+    write!(terminal, "{:15} {:6}", "workload", "policy")?;
     for column in COLUMNS {
         write!(terminal, "{column:>14}")?;
     }
     for row in rows {
         write!(file, "\n{},{}", row.workload, row.policy)?;
-        write!(terminal, "\n{:13} {:6}", row.workload, row.policy)?;
+        write!(terminal, "\n{:15} {:6}", row.workload, row.policy)?;
         for figure in row.means() {
             write!(file, ",{figure:.4}")?;
             write!(terminal, "{figure:>14.3}")?;

@@ -146,6 +146,36 @@ fn ours_is_within_five_percent_of_the_bound_and_no_worse_than_others() {
     }
 }
 
+/// How long the jobs of a function waited in the mean, in nanoseconds.
+fn mean_wait(trace: &Trace, outcomes: &[Outcome], function: u32) -> u64 {
+    let all = trace.jobs.iter().zip(outcomes);
+    let waits = all.filter(|(job, _)| job.function == function);
+    let waits: Vec<u64> = waits.map(|(_, it)| it.begun - it.ready).collect();
+    waits.iter().sum::<u64>() / waits.len() as u64
+}
+
+/// Others let what is wide or needs much wait until all else is done, or let slots idle for it.
+#[test]
+fn ours_fits_jobs_that_need_several_things_in_between_others() {
+    for seed in [41, 42, 43] {
+        let trace = workload::named("mixed-resources", seed, 1).unwrap();
+        let bound = bound::makespan(&trace);
+        let found = outcomes(&trace).map(|(policy, outcomes)| {
+            let took = (makespan(&trace, &outcomes) - bound) * 1_000 / bound;
+            let waits = [1, 2, 3, 4, 5, 6].map(|kind| mean_wait(&trace, &outcomes, kind) / MS);
+            println!("seed {seed}, {policy}: {took} thousandths, waits {waits:?} ms");
+            (took, waits)
+        });
+        let [ours, fifo, dask, ray] = found;
+        assert!(ours.0 <= 50, "{ours:?}");
+        assert!(ours.0 < dask.0, "{ours:?}, {dask:?}");
+        // Those of eight slots.
+        for other in [fifo, ray] {
+            assert!(10 * ours.1[3] < 9 * other.1[3], "{ours:?}, {other:?}");
+        }
+    }
+}
+
 /// Jobs go where their data is, and others take over what would wait there for too long.
 #[test]
 fn ours_moves_little_and_lets_nobody_idle_for_that() {

@@ -1,5 +1,6 @@
 //! Machines, and what happens to them.
 
+use super::Amounts;
 use crate::US;
 
 /// One machine.
@@ -7,10 +8,25 @@ use crate::US;
 pub struct Machine {
     /// How many jobs it runs at a time.
     pub slots: u32,
+    /// How many GPUs it has.
+    pub gpus: u32,
+    /// Gigabytes of memory that jobs may ask for.
+    pub memory: u32,
     /// How fast it is, in percent.
     pub speed: u64,
     /// What a message to it or from it takes, in nanoseconds.
     pub delay: u64,
+}
+
+impl Machine {
+    /// All that it has.
+    pub fn has(&self) -> Amounts {
+        Amounts {
+            slots: self.slots,
+            gpus: self.gpus,
+            memory: self.memory,
+        }
+    }
 }
 
 /// What happens to a machine.
@@ -55,6 +71,8 @@ impl Cluster {
         let delays = [100 * US, 200 * US, 500 * US, 150 * US];
         let machine = |number: usize| Machine {
             slots,
+            gpus: 0,
+            memory: 0,
             speed: 100,
             delay: delays[number % delays.len()],
         };
@@ -85,32 +103,44 @@ impl Cluster {
     /// How many jobs run at a time, from when on, and what they do together: in percent of
     /// an ordinary slot.
     pub fn capacity(&self) -> Vec<Capacity> {
+        self.capacity_by(|_, machine| machine.slots.into())
+    }
+
+    /// The same of anything else than slots, of which `count` says how much a machine counts for.
+    pub fn capacity_by(&self, count: impl Fn(usize, &Machine) -> u64) -> Vec<Capacity> {
         let mut speeds: Vec<u64> = self.machines.iter().map(|it| it.speed).collect();
         let mut there: Vec<bool> = (0..speeds.len())
             .map(|number| self.is_there_at_first(number))
             .collect();
-        let mut steps = vec![self.sum(0, &speeds, &there)];
+        let mut steps = vec![self.sum(0, &speeds, &there, &count)];
         for change in &self.changes {
             match change.what {
                 What::Speed(speed) => speeds[change.machine] = speed,
                 What::Leaves => there[change.machine] = false,
                 What::Joins => there[change.machine] = true,
             }
-            steps.push(self.sum(change.at, &speeds, &there));
+            steps.push(self.sum(change.at, &speeds, &there, &count));
         }
         steps
     }
 
-    fn sum(&self, from: u64, speeds: &[u64], there: &[bool]) -> Capacity {
+    fn sum(
+        &self,
+        from: u64,
+        speeds: &[u64],
+        there: &[bool],
+        count: impl Fn(usize, &Machine) -> u64,
+    ) -> Capacity {
         let mut capacity = Capacity {
             from,
             slots: 0,
             speed: 0,
         };
-        let all = self.machines.iter().zip(speeds).zip(there);
-        for ((machine, speed), _) in all.filter(|(_, there)| **there) {
-            capacity.slots += u64::from(machine.slots);
-            capacity.speed += u64::from(machine.slots) * speed;
+        let all = self.machines.iter().enumerate().zip(speeds).zip(there);
+        for (((number, machine), speed), _) in all.filter(|(_, there)| **there) {
+            let count = count(number, machine);
+            capacity.slots += count;
+            capacity.speed += count * speed;
         }
         capacity
     }

@@ -13,6 +13,7 @@
 //! same data in it, and pay the same for each message; nobody pays for the time in which he
 //! decides.
 
+mod amounts;
 pub mod bound;
 mod cluster;
 pub mod dask;
@@ -29,6 +30,7 @@ mod trace;
 pub mod workload;
 mod world;
 
+pub use amounts::{Amounts, KINDS};
 pub use cluster::{Capacity, Change, Cluster, Machine, What};
 pub use policy::{Policy, run};
 pub use report::{Delay, Report};

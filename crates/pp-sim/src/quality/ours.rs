@@ -9,7 +9,7 @@
 //! Data comes with the message that brings a job, so a machine hands a job to its scheduler
 //! when all of it has come. The client's scheduler knows the network's rate and where results
 //! have stayed, but not who got a copy of them later. It knows the priority of a job, and its
-//! client as a share; machines do not. Graphs are submitted as a whole, as programs do it; what
+//! client as a share; machines do not. It counts what jobs need beyond slots, as in the product. Graphs are submitted as a whole, as programs do it; what
 //! is released later is submitted then.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,11 +17,11 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use pp_core::{
-    Answer, Config, Effect, Ending, ExecutorId, FunctionId, JobId, Scheduler, Service, ShareId,
-    Terms, Time,
+    Answer, Config, Demand, Effect, Ending, ExecutorId, FunctionId, JobId, Machine, ResourceId,
+    Scheduler, Service, ShareId, Terms, Time,
 };
 
-use super::{Policy, World};
+use super::{Amounts, Policy, World};
 
 /// The most jobs that the client may have on a machine for each that runs, as in the product.
 const CREDIT_PER_SLOT: u32 = 2_048;
@@ -122,6 +122,10 @@ impl Ours {
             priority: wanted.priority,
             share: ShareId::from_u64(wanted.client.into()),
             after,
+            demand: Demand {
+                slots: wanted.needs.slots,
+                amounts: amounts(wanted.needs),
+            },
             ..Terms::default()
         };
         let submitted = self.client.submit_with(function, &terms, job, time(world));
@@ -161,6 +165,14 @@ impl Ours {
         let deadline = self.client.next_deadline();
         remind(Place::Client, deadline, &mut self.tick_at, world);
     }
+}
+
+/// What there is, or is needed, beyond slots.
+fn amounts(all: Amounts) -> Vec<(ResourceId, u64)> {
+    let resources = [(1, all.gpus), (2, all.memory)].into_iter();
+    let some = resources.filter(|&(_, amount)| amount > 0);
+    some.map(|(number, amount)| (ResourceId::from_u64(number), amount.into()))
+        .collect()
 }
 
 /// Sees to it that a scheduler is told when its deadline comes.
@@ -216,7 +228,17 @@ impl Site {
     fn submit(&mut self, job: usize, world: &World<Message>) {
         let function = FunctionId::from_u64(world.job(job).function.into());
         let work = Work { number: job };
-        if let Ok(id) = self.scheduler.submit(function, work, time(world)) {
+        let terms = Terms {
+            demand: Demand {
+                slots: world.job(job).needs.slots,
+                amounts: Vec::new(),
+            },
+            ..Terms::default()
+        };
+        let submitted = self
+            .scheduler
+            .submit_with(function, &terms, work, time(world));
+        if let Ok(id) = submitted {
             self.service.accept(number(job), id);
         }
         self.is_dirty = true;
@@ -405,6 +427,10 @@ impl Policy for Ours {
         let credit = it.slots.saturating_mul(CREDIT_PER_SLOT);
         let latency = Duration::from_nanos(2 * it.delay);
         self.nodes[machine] = self.client.node_joined(it.slots, credit, latency, now);
+        if let Some(node) = self.nodes[machine] {
+            let supply = amounts(it.has());
+            self.client.set_supply(Machine::Node(node), &supply, now);
+        }
     }
 
     fn lost(&mut self, machine: usize, world: &mut World<Message>) {

@@ -5,6 +5,8 @@
 //!   utilisation, 0 below `RAY_scheduler_spread_threshold` (50 %); a node is chosen at random of
 //!   the best k, 20 % of all and one at least; for tasks that need large objects, the node that
 //!   has most bytes of them comes first;
+//! * <https://docs.ray.io/en/latest/ray-core/scheduling/resources.html>: resources are logical
+//!   amounts; a node is feasible if it has what is needed, and available if that is free;
 //! * "Ray v2 Architecture" (the white paper of October 2022): owners, leases, spillback;
 //! * Moritz et al., "Ray: A Distributed Framework for Emerging AI Applications", OSDI 2018: local
 //!   schedulers first;
@@ -19,15 +21,19 @@
 //! * A leased worker gets one task after another of the same key from the owner, one at a
 //!   time, and is given back when there is none or after 500 ms, so each task costs a round
 //!   trip. Objects below 100 kB come with the task.
+//! * What a task needs is part of its key. A node's utilisation is that of the resource that is
+//!   used most. By the source, tasks without GPUs avoid nodes with some (`scheduler_avoid_gpu_nodes`),
+//!   and a raylet passes requests for which it has too little at the moment.
 //! * Every raylet knows at any time what is free everywhere, and what is on the way there. (The
 //!   real ones hear of it every 100 ms.) So a request that waits goes to a slot as soon as one
 //!   becomes free anywhere.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{MS, Rng};
 
-use super::{Policy, World};
+use super::{Amounts, Policy, World};
 
 /// How long a worker is leased.
 const LEASE: u64 = 500 * MS;
@@ -57,6 +63,7 @@ enum Said {
 struct Key {
     /// Stands for all of them where it is about inputs.
     sample: usize,
+    needs: Amounts,
     is_local: bool,
     queue: VecDeque<usize>,
     /// Requests that were not answered, by machine.
@@ -77,9 +84,9 @@ struct Lease {
 #[derive(Debug, Default)]
 struct Raylet {
     is_there: bool,
-    free: usize,
-    /// Requests that are on the way to it.
-    coming: usize,
+    free: Amounts,
+    /// What requests need that are on the way to it.
+    coming: Amounts,
     /// Keys of requests that wait for a slot, or for data.
     waiting: VecDeque<usize>,
     fetching: VecDeque<usize>,
@@ -90,7 +97,7 @@ struct Raylet {
 pub struct Ray {
     rng: Rng,
     keys: Vec<Key>,
-    key_of: BTreeMap<(u32, u32, Vec<usize>), usize>,
+    key_of: BTreeMap<(u32, u32, Amounts, Vec<usize>), usize>,
     leases: Vec<Lease>,
     lease_of: BTreeMap<usize, usize>,
     raylets: Vec<Raylet>,
@@ -119,10 +126,11 @@ impl Ray {
         let is_local = !large.is_empty();
         let keys = &mut self.keys;
         let next = keys.len();
-        let entry = self.key_of.entry((it.client, it.function, large));
+        let entry = self.key_of.entry((it.client, it.function, it.needs, large));
         *entry.or_insert_with(|| {
             keys.push(Key {
                 sample: job,
+                needs: it.needs,
                 is_local,
                 queue: VecDeque::new(),
                 requests: Vec::new(),
@@ -131,38 +139,50 @@ impl Ray {
         })
     }
 
-    /// Slots of a node that nobody has and nobody is about to get.
-    fn free(&self, machine: usize) -> usize {
+    /// What a node has that nobody uses and nobody is about to get.
+    fn free(&self, machine: usize) -> Amounts {
         let raylet = &self.raylets[machine];
-        raylet.free.saturating_sub(raylet.coming)
+        raylet.free.less(raylet.coming)
+    }
+
+    /// Nodes that have what a key needs, used or not.
+    fn feasible(&self, key: usize, world: &World<Message>) -> impl Iterator<Item = usize> {
+        let needs = self.keys[key].needs;
+        let all = 0..self.raylets.len();
+        all.filter(move |&it| self.raylets[it].is_there && world.has(it).covers(needs))
     }
 
     /// The hybrid policy: one of the best nodes.
-    fn hybrid(&mut self, world: &World<Message>) -> Option<usize> {
-        let there = (0..self.raylets.len()).filter(|&it| self.raylets[it].is_there);
+    fn hybrid(&mut self, key: usize, world: &World<Message>) -> Option<usize> {
+        let needs = self.keys[key].needs;
         let score = |it: usize| {
-            let (slots, free) = (world.slots(it).max(1), self.free(it));
-            let used = 1000 * slots.saturating_sub(free) / slots;
-            (free == 0, if used < 500 { 0 } else { used }, it)
+            let (has, free) = (world.has(it), self.free(it));
+            let is_busy = !free.covers(needs);
+            let used = has.all().into_iter().zip(free.all());
+            let used = used.filter(|(has, _)| *has > 0);
+            let used = used.map(|(has, free)| 1000 * (has - free.min(has)) / has);
+            let used = used.max().unwrap_or(0);
+            let is_dear = needs.gpus == 0 && has.gpus > 0;
+            (is_busy, is_dear, if used < 500 { 0 } else { used }, it)
         };
-        let mut scores: Vec<_> = there.map(score).collect();
+        let mut scores: Vec<_> = self.feasible(key, world).map(score).collect();
         scores.sort_unstable();
         let best = scores.len().div_ceil(5);
         // Nodes without a free slot are no choice while another has one.
-        let is_busy = scores.first()?.0;
+        let &(is_busy, is_dear, ..) = scores.first()?;
         scores.truncate(best);
-        scores.retain(|it| it.0 == is_busy);
+        scores.retain(|it| (it.0, it.1) == (is_busy, is_dear));
         let chosen = self.rng.index(scores.len());
-        scores.get(chosen).map(|it| it.2)
+        scores.get(chosen).map(|it| it.3)
     }
 
     /// Where the owner asks: where most of the data is, or where the client's raylet says.
     fn choose(&mut self, key: usize, world: &World<Message>) -> Option<usize> {
         let (sample, is_local) = (self.keys[key].sample, self.keys[key].is_local);
         if !is_local {
-            return self.hybrid(world);
+            return self.hybrid(key, world);
         }
-        let there = (0..self.raylets.len()).filter(|&it| self.raylets[it].is_there);
+        let there = self.feasible(key, world);
         there.min_by_key(|&it| (world.missing_bytes(sample, it), it))
     }
 
@@ -174,9 +194,15 @@ impl Ray {
                 return;
             };
             self.keys[key].requests.push(machine);
-            self.raylets[machine].coming += 1;
+            self.expect(key, machine);
             world.send(machine, Message(Said::Request { key, machine }));
         }
+    }
+
+    /// A request is on the way to a raylet.
+    fn expect(&mut self, key: usize, machine: usize) {
+        let coming = &mut self.raylets[machine].coming;
+        *coming = coming.plus(self.keys[key].needs);
     }
 
     /// A raylet gets a request: from the owner, or from another raylet.
@@ -184,10 +210,10 @@ impl Ray {
         if !world.is_up(machine) {
             return;
         }
-        let raylet = &mut self.raylets[machine];
-        raylet.coming = raylet.coming.saturating_sub(1);
-        if raylet.free == 0
-            && let Some(other) = self.elsewhere(world)
+        let (needs, raylet) = (self.keys[key].needs, &mut self.raylets[machine]);
+        raylet.coming = raylet.coming.less(needs);
+        if !raylet.free.covers(needs)
+            && let Some(other) = self.elsewhere(key, world)
         {
             return self.spill(key, machine, other, world);
         }
@@ -204,10 +230,11 @@ impl Ray {
         self.grant(machine, world);
     }
 
-    /// A node that has a free slot.
-    fn elsewhere(&mut self, world: &World<Message>) -> Option<usize> {
-        let other = self.hybrid(world)?;
-        (self.free(other) > 0).then_some(other)
+    /// A node that has what is needed, and free.
+    fn elsewhere(&mut self, key: usize, world: &World<Message>) -> Option<usize> {
+        let other = self.hybrid(key, world)?;
+        let is_free = self.free(other).covers(self.keys[key].needs);
+        is_free.then_some(other)
     }
 
     fn spill(&mut self, key: usize, from: usize, to: usize, world: &mut World<Message>) {
@@ -215,7 +242,7 @@ impl Ray {
         if let Some(place) = requests.iter().position(|&it| it == from) {
             requests[place] = to;
         }
-        self.raylets[to].coming += 1;
+        self.expect(key, to);
         world.note_move();
         // The owner is told, and asks there: one way back, and another there.
         let way = world.cluster().machines[from].delay;
@@ -223,11 +250,18 @@ impl Ray {
         world.remind(way + there, Message(Said::Request { key, machine: to }));
     }
 
+    /// Takes out the first request of those that wait at a node for which so much is enough.
+    fn waiting(&mut self, machine: usize, free: Amounts) -> Option<usize> {
+        let waiting = &mut self.raylets[machine].waiting;
+        let fits = |&key: &usize| free.covers(self.keys[key].needs);
+        let place = waiting.iter().position(fits)?;
+        waiting.remove(place)
+    }
+
     fn grant(&mut self, machine: usize, world: &mut World<Message>) {
-        while self.raylets[machine].free > 0
-            && let Some(key) = self.raylets[machine].waiting.pop_front()
-        {
-            self.raylets[machine].free -= 1;
+        while let Some(key) = self.waiting(machine, self.raylets[machine].free) {
+            let free = &mut self.raylets[machine].free;
+            *free = free.less(self.keys[key].needs);
             let lease = self.leases.len();
             self.leases.push(Lease {
                 key,
@@ -263,12 +297,13 @@ impl Ray {
 
     /// Requests that wait for a slot go to a node that has one.
     fn look_again(&mut self, to: usize, world: &mut World<Message>) {
-        while self.free(to) > 0 {
-            let waiting = |it: &usize| self.raylets[*it].waiting.len();
-            let Some(from) = (0..self.raylets.len()).max_by_key(waiting) else {
-                return;
-            };
-            let Some(key) = self.raylets[from].waiting.pop_front() else {
+        loop {
+            let mut all: Vec<usize> = (0..self.raylets.len()).collect();
+            all.sort_by_key(|&it| Reverse((self.raylets[it].waiting.len(), it)));
+            let free = self.free(to);
+            let mut all = all.into_iter();
+            let next = all.find_map(|from| Some((self.waiting(from, free)?, from)));
+            let Some((key, from)) = next else {
                 return;
             };
             self.spill(key, from, to, world);
@@ -342,7 +377,8 @@ impl Policy for Ray {
             }
             Said::Return { lease } => {
                 let machine = self.leases[lease].machine;
-                self.raylets[machine].free += 1;
+                let (raylet, key) = (&mut self.raylets[machine], self.leases[lease].key);
+                raylet.free = raylet.free.plus(self.keys[key].needs);
                 self.grant(machine, world);
                 self.look_again(machine, world);
             }
@@ -350,7 +386,7 @@ impl Policy for Ray {
     }
 
     fn joined(&mut self, machine: usize, world: &mut World<Message>) {
-        let free = world.slots(machine);
+        let free = world.has(machine);
         self.raylets[machine] = Raylet {
             is_there: true,
             free,

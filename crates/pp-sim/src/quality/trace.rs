@@ -1,6 +1,6 @@
 //! What there is to do.
 
-use super::Cluster;
+use super::{Amounts, Cluster};
 
 /// One job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Job {
     pub client: u32,
     /// What goes first, where somebody cares: the highest.
     pub priority: i32,
+    /// What it needs while it runs.
+    pub needs: Amounts,
 }
 
 impl Job {
@@ -35,6 +37,7 @@ impl Job {
             output: 0,
             client: 0,
             priority: 0,
+            needs: Amounts::SLOT,
         }
     }
 }
@@ -51,6 +54,11 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// Whether all jobs need one slot and nothing else.
+    pub fn is_plain(&self) -> bool {
+        self.jobs.iter().all(|job| job.needs == Amounts::SLOT)
+    }
+
     /// For each job, those that need it.
     pub fn dependents(&self) -> Vec<Vec<usize>> {
         let mut all = vec![Vec::new(); self.jobs.len()];

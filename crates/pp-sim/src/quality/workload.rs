@@ -2,7 +2,7 @@
 
 use crate::{MS, Rng, S};
 
-use super::{Change, Cluster, Job, Trace, What, graphs};
+use super::{Amounts, Change, Cluster, Job, Trace, What, graphs};
 
 /// The numbers of machines and slots of most workloads.
 const MACHINES: usize = 8;
@@ -10,7 +10,7 @@ const SLOTS: u32 = 8;
 
 /// All workloads, `1 / divisor` as large as those of the report. Each has chance of its own.
 pub fn all(seed: u64, divisor: usize) -> Vec<Trace> {
-    let makers: [fn(&mut Rng, usize) -> Trace; 16] = [
+    let makers: [fn(&mut Rng, usize) -> Trace; 17] = [
         |_, part| uniform("uniform-1ms", MS, 64_000 / part),
         |_, part| uniform("uniform-10ms", 10 * MS, 25_600 / part),
         |_, part| uniform("uniform-1s", S, 64 * (20 / part).max(2)),
@@ -47,6 +47,7 @@ pub fn all(seed: u64, divisor: usize) -> Vec<Trace> {
         },
         slow_machine,
         churn,
+        mixed_resources,
     ];
     let part = divisor.max(1);
     let made = makers.iter().zip(seed..);
@@ -167,6 +168,39 @@ fn churn(rng: &mut Rng, part: usize) -> Trace {
         change(7, 1, What::Leaves),
         change(8, 0, What::Joins),
     ];
+    trace
+}
+
+/// Jobs of six kinds, mixed, on machines that differ: two have GPUs, and two much memory.
+fn mixed_resources(rng: &mut Rng, part: usize) -> Trace {
+    let need = |slots, gpus, memory| Amounts {
+        slots,
+        gpus,
+        memory,
+    };
+    let kinds = [
+        (4_000, need(1, 0, 0), 50),
+        (500, need(2, 0, 0), 80),
+        (125, need(4, 0, 0), 100),
+        (50, need(8, 0, 0), 80),
+        (250, need(1, 1, 0), 120),
+        (250, need(1, 0, 24), 80),
+    ];
+    let mut jobs = Vec::new();
+    for (function, (count, needs, mean)) in (1..).zip(kinds) {
+        jobs.extend((0..count / part).map(|_| Job {
+            needs,
+            ..Job::new(function, around(rng, mean * MS))
+        }));
+    }
+    for last in (1..jobs.len()).rev() {
+        jobs.swap(last, rng.index(last + 1));
+    }
+    let mut trace = graph("mixed-resources", jobs);
+    for (number, machine) in trace.cluster.machines.iter_mut().enumerate() {
+        machine.gpus = if number % 4 == 1 { 4 } else { 0 };
+        machine.memory = if number % 4 == 2 { 256 } else { 64 };
+    }
     trace
 }
 

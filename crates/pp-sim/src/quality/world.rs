@@ -7,7 +7,7 @@ use crate::Violation;
 
 use super::event::{Entry, Event};
 use super::network::Network;
-use super::{Cluster, Job, Trace, What};
+use super::{Amounts, Cluster, Job, Trace, What};
 
 /// A job that runs.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ struct State {
     is_up: bool,
     speed: u64,
     running: Vec<Running>,
+    /// What those need.
+    taken: Amounts,
     /// Slots that have become free at a moment, and need not be woken then.
     awake: (u64, u32),
 }
@@ -81,6 +83,7 @@ impl<'a, M> World<'a, M> {
             is_up: cluster.is_there_at_first(number),
             speed: machine.speed.max(1),
             running: Vec::new(),
+            taken: Amounts::default(),
             awake: (0, 0),
         };
         let mut world = Self {
@@ -137,15 +140,24 @@ impl<'a, M> World<'a, M> {
         self.machines[machine].is_up
     }
 
-    /// How many jobs more a machine could run at this moment.
-    pub fn free(&self, machine: usize) -> usize {
+    /// What a machine has at this moment that no job of it needs.
+    pub fn free(&self, machine: usize) -> Amounts {
         let state = &self.machines[machine];
-        let slots = self.slots(machine);
         if state.is_up {
-            slots.saturating_sub(state.running.len())
+            self.has(machine).less(state.taken)
         } else {
-            0
+            Amounts::default()
         }
+    }
+
+    /// What a machine has.
+    pub fn has(&self, machine: usize) -> Amounts {
+        self.cluster().machines[machine].has()
+    }
+
+    /// Whether a machine could begin a job at this moment.
+    pub fn fits(&self, job: usize, machine: usize) -> bool {
+        self.free(machine).covers(self.job(job).needs)
     }
 
     /// How many jobs a machine runs at a time.
@@ -213,6 +225,7 @@ impl<'a, M> World<'a, M> {
             self.trace.cluster.wake_up
         };
         self.has_begun[job] = true;
+        state.taken = state.taken.plus(self.trace.jobs[job].needs);
         let outcome = &mut self.outcomes[job];
         outcome.begun = now + wake_up;
         outcome.begins += 1;
@@ -227,8 +240,8 @@ impl<'a, M> World<'a, M> {
     }
 
     fn objection(&self, job: usize, machine: usize) -> Option<&'static str> {
-        if self.free(machine) == 0 {
-            return Some("no slot is free");
+        if !self.fits(job, machine) {
+            return Some("what it needs is not free");
         }
         if self.missing[job] > 0 {
             return Some("it is not ready");
@@ -293,6 +306,7 @@ impl<'a, M> World<'a, M> {
         let is_it = |it: &Running| it.job == job && it.plan == plan;
         let place = state.running.iter().position(is_it)?;
         state.running.swap_remove(place);
+        state.taken = state.taken.less(self.trace.jobs[job].needs);
         if state.awake.0 != now {
             state.awake = (now, 0);
         }
@@ -341,6 +355,7 @@ impl<'a, M> World<'a, M> {
             What::Speed(speed) => return self.slow_down(machine, speed.max(1)),
             What::Leaves => {
                 self.machines[machine].is_up = false;
+                self.machines[machine].taken = Amounts::default();
                 for lost in self.machines[machine].running.drain(..) {
                     self.has_begun[lost.job] = false;
                 }

@@ -4,6 +4,8 @@
 //! * <https://distributed.dask.org/en/stable/scheduling-policies.html>: the choice of workers
 //!   and of tasks, queueing, `worker-saturation`;
 //! * <https://distributed.dask.org/en/stable/work-stealing.html>: stealing;
+//! * <https://distributed.dask.org/en/stable/resources.html>: what a worker has is what it says of
+//!   itself, names and amounts without a meaning, and it runs no more at a time than these allow;
 //! * where these leave numbers open, `distributed/scheduler.py` and `distributed/stealing.py`
 //!   of <https://github.com/dask/distributed>: how often is looked for something to steal, and
 //!   what a steal must gain.
@@ -25,6 +27,11 @@
 //!   measured; the source asks for more: 200 ms of work at the victim, 5 ms of a task with inputs.
 //! * It is looked for something to steal whenever tasks were sent or have ended, as the page says,
 //!   and besides every 100 ms, which is all that the source does.
+//! * A task needs a thread, and a worker has no other notion of processors. So whoever mixes jobs of
+//!   several slots has to give each task slots as a resource. By the source, tasks with resources
+//!   are never root-ish: they go at once to a worker that has enough of all in total, whatever is
+//!   free there, and may be stolen by such a one. The worker begins the first of them when all
+//!   that it needs is free, and nothing before it.
 //! * What is expected of a function is a moving average; 0.5 s if nothing is known.
 
 mod order;
@@ -138,6 +145,7 @@ impl Dask {
             let all = 0..self.workers.len();
             candidates = all.filter(|&it| self.workers[it].is_there).collect();
         }
+        candidates.retain(|&it| world.has(it).covers(world.job(job).needs));
         candidates.into_iter().min_by_key(|&it| {
             let worker = &self.workers[it];
             let wait = worker.occupancy / worker.threads.max(1) as u64;
@@ -157,9 +165,10 @@ impl Dask {
 
     /// Lets a worker begin what is ready and comes first.
     fn run(&mut self, worker: usize, world: &mut World<Message>) {
-        while world.free(worker) > 0
-            && let Some((_, job)) = self.sites[worker].ready.pop_first()
+        while let Some(&(_, job)) = self.sites[worker].ready.first()
+            && world.fits(job, worker)
         {
+            self.sites[worker].ready.pop_first();
             world.begin(job, worker);
         }
     }
@@ -208,7 +217,9 @@ impl Policy for Dask {
         self.sites = (0..count).map(|_| Site::default()).collect();
         self.keys = keys(world.trace());
         let threads = (0..count).map(|it| world.slots(it)).sum();
-        self.is_rootish = rootish(world, threads);
+        if world.trace().is_plain() {
+            self.is_rootish = rootish(world, threads);
+        }
         world.remind(stealing::INTERVAL, Message(Said::Balance));
     }
 

@@ -115,8 +115,13 @@ impl Dask {
         }
         wanted.sort_unstable();
         for (_, _, _, job, victim) in wanted {
-            let Some(&thief) = idle.iter().min_by_key(|&&it| self.occupancy(it)) else {
+            if idle.is_empty() {
                 return;
+            }
+            let needs = world.job(job).needs;
+            let able = idle.iter().filter(|&&it| world.has(it).covers(needs));
+            let Some(&thief) = able.min_by_key(|&&it| self.occupancy(it)) else {
+                continue;
             };
             if self.count(victim) <= self.workers[victim].threads {
                 continue;
