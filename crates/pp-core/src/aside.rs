@@ -49,17 +49,9 @@ impl<J> Scheduler<J> {
     /// hold it.
     pub fn set_aside(&mut self, executor: ExecutorId, job: JobId, now: Time) -> bool {
         self.see(now);
-        let Some(slot) = self.executors.slot(executor) else {
+        let Some((slot, is_wanted)) = self.take_unbegun(executor, job) else {
             return false;
         };
-        let Some(place) = self.place_at(slot, job) else {
-            return false;
-        };
-        let Some(state) = self.take_back(slot, place) else {
-            return false;
-        };
-        self.recalls.pending -= usize::from(state == HeldState::Recalling);
-        let is_wanted = !state.is_called_off() && state != HeldState::Returning;
         if is_wanted {
             self.put_aside(job);
         } else {
@@ -70,6 +62,17 @@ impl<J> Scheduler<J> {
         self.start_missing();
         self.pump();
         is_wanted
+    }
+
+    /// Takes a job from an executor that has not begun it and does not have it; where that is, and
+    /// whether the job is still to run.
+    pub(crate) fn take_unbegun(&mut self, executor: ExecutorId, job: JobId) -> Option<(u32, bool)> {
+        let slot = self.executors.slot(executor)?;
+        let place = self.place_at(slot, job)?;
+        let state = self.take_back(slot, place)?;
+        self.recalls.pending -= usize::from(state == HeldState::Recalling);
+        let is_wanted = !state.is_called_off() && state != HeldState::Returning;
+        Some((slot, is_wanted))
     }
 
     fn put_aside(&mut self, job: JobId) {

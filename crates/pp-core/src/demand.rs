@@ -48,6 +48,12 @@ impl Demand {
         }
     }
 
+    /// Whether both need some of the same resource.
+    pub(crate) fn shares_with(&self, other: &Self) -> bool {
+        let mut amounts = self.amounts.iter();
+        amounts.any(|(resource, _)| other.amounts.iter().any(|(one, _)| one == resource))
+    }
+
     /// How many slots it takes.
     pub(crate) fn slots(&self) -> usize {
         self.slots.max(1) as usize
@@ -119,6 +125,11 @@ impl DemandTable {
         });
         self.recent = Some((given.clone(), *place));
         *place
+    }
+
+    /// The place of a demand that a live job has.
+    pub(crate) fn place(&self, demand: &Demand) -> Option<u32> {
+        self.places.get(demand).copied()
     }
 
     /// Counts one class more.

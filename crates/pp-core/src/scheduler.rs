@@ -312,11 +312,12 @@ impl<J> Scheduler<J> {
         self.forgive_if_idle();
     }
 
-    /// Where there is no job, no share is in debt to another.
+    /// Where there is no job, no share is in debt to another, and nothing is refused.
     #[inline]
     pub(crate) fn forgive_if_idle(&mut self) {
         if self.jobs.len() == 0 {
             self.shares.forgive_all();
+            self.forget_refusals();
         }
     }
 

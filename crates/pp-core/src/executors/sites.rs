@@ -1,6 +1,8 @@
 //! Sites of executors: machines, and what is free on them: all workers are on one, and each node
 //! is another.
 
+use std::collections::BTreeSet;
+
 use super::{ExecutorTable, FREE};
 use crate::demand::Demand;
 use crate::executor::ExecutorState;
@@ -24,6 +26,8 @@ pub(crate) struct Here {
     pub(super) reserved: usize,
     /// How many workers there are that run jobs, or will.
     pub(super) able: usize,
+    /// What was refused, though as far as is known here it is free.
+    refused: BTreeSet<Demand>,
 }
 
 /// Machines where more may have become free since somebody looked.
@@ -64,7 +68,10 @@ impl ExecutorTable {
     /// Sets what a machine has.
     pub(crate) fn set_supply(&mut self, site: Site, supply: &[(crate::ResourceId, u64)]) {
         match site {
-            Site::Here => self.here.stock.set(supply),
+            Site::Here => {
+                self.here.stock.set(supply);
+                self.here.refused.clear();
+            }
             Site::Node(slot) => {
                 if let Some(executor) = self.get_mut(slot) {
                     executor.stock.set(supply);
@@ -210,8 +217,7 @@ impl ExecutorTable {
 
     /// Whether a machine can start a job at once, whatever it is kept for.
     pub(crate) fn fits(&self, site: Site, demand: &Demand) -> bool {
-        let has_free = |stock: &Stock| stock.has_free(demand);
-        self.free_on(site) >= demand.slots() && self.stock(site).is_some_and(has_free)
+        self.free_on(site) >= demand.slots() && self.has_free(site, demand)
     }
 
     /// Whether a machine lacks nothing but free slots to start a job, if anything.
@@ -223,8 +229,13 @@ impl ExecutorTable {
                 if is_able { node.held.slots() } else { 0 }
             }),
         };
-        let has_free = |stock: &Stock| stock.has_free(demand);
-        slots >= demand.slots() && self.stock(site).is_some_and(has_free)
+        slots >= demand.slots() && self.has_free(site, demand)
+    }
+
+    /// Whether the amounts that a job needs are free on a machine, as far as is known.
+    fn has_free(&self, site: Site, demand: &Demand) -> bool {
+        let is_refused = site == Site::Here && self.here.refused.contains(demand);
+        !is_refused && self.stock(site).is_some_and(|stock| stock.has_free(demand))
     }
 
     /// Of the machines that can start a job at once and are not closed, the one where it leaves
@@ -305,6 +316,7 @@ impl ExecutorTable {
             Taken::Here => {
                 self.here.stock.give_back(demand);
                 self.here.reserved -= demand.extra();
+                self.here.refused.retain(|other| !other.shares_with(demand));
                 self.note_growth(Site::Here);
             }
             Taken::OfNode => {
@@ -315,6 +327,23 @@ impl ExecutorTable {
                 }
             }
         }
+    }
+
+    // What was refused.
+
+    /// Jobs that need this are not to be tried here.
+    pub(crate) fn refuse(&mut self, demand: Demand) {
+        self.here.refused.insert(demand);
+    }
+
+    /// All that was refused here.
+    pub(crate) fn refused(&self) -> &BTreeSet<Demand> {
+        &self.here.refused
+    }
+
+    /// Replaces what was refused here, and gives it.
+    pub(crate) fn replace_refused(&mut self, refused: BTreeSet<Demand>) -> BTreeSet<Demand> {
+        std::mem::replace(&mut self.here.refused, refused)
     }
 
     // What has grown.
@@ -356,7 +385,8 @@ impl ExecutorTable {
     pub(crate) fn is_untaken(&self) -> bool {
         let mut stocks = self.iter().map(|(_, executor)| &executor.stock);
         let nothing = |stock: &Stock| stock.taken().is_empty();
-        self.here.reserved == 0 && nothing(&self.here.stock) && stocks.all(nothing)
+        let is_bare = self.here.reserved == 0 && self.here.refused.is_empty();
+        is_bare && nothing(&self.here.stock) && stocks.all(nothing)
     }
 
     /// How many workers have to idle, and what is taken, of this machine.

@@ -15,6 +15,12 @@ impl ShareTable {
         self.demanding > 0
     }
 
+    /// Whether a job of some demand waits.
+    pub(crate) fn has_demand(&self, demand: u32) -> bool {
+        let mut shares = self.iter();
+        shares.any(|(_, share)| share.demanding.contains_key(&demand))
+    }
+
     /// Whether a plain job waits.
     pub(crate) fn has_plain(&self) -> bool {
         self.queued > self.demanding

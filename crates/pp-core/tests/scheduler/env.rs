@@ -8,8 +8,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use pp_core::{
-    Config, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, ResourceId, Scheduler,
-    ShareId, Terms, Time,
+    Config, Demand, Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, ResourceId,
+    Scheduler, ShareId, Terms, Time,
 };
 
 /// The credit of executors that get no other.
@@ -119,6 +119,8 @@ pub(crate) struct Env {
     pub(crate) limits: BTreeMap<ShareId, u32>,
     /// What there is of each resource.
     pub(crate) supply: BTreeMap<ResourceId, u64>,
+    /// What was refused since the last time that all of it was to be tried again.
+    pub(crate) refused: Vec<Demand>,
     /// How many workers are wanted.
     pub(crate) target: u32,
     /// By share: the job that has waited longest, and how many have passed it since.
@@ -189,6 +191,7 @@ impl Env {
             condemned: Vec::new(),
             limits: BTreeMap::new(),
             supply: BTreeMap::new(),
+            refused: Vec::new(),
             target: 0,
             passed: BTreeMap::new(),
             answers_at_once: true,

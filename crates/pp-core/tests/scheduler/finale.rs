@@ -66,6 +66,7 @@ impl Env {
         for job in self.aside() {
             self.resume(job);
         }
+        self.try_refused();
         self.advance(us(100));
     }
 }

@@ -33,6 +33,7 @@ mod priorities;
 mod properties;
 mod queueing;
 mod recall;
+mod refusals;
 mod resize;
 mod resources;
 mod retries;

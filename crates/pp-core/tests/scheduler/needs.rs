@@ -19,6 +19,7 @@ impl Env {
     pub(crate) fn set_supply(&mut self, supply: &[(ResourceId, u64)]) {
         self.catch_up();
         self.supply = supply.iter().copied().collect();
+        self.refused.clear();
         self.scheduler.set_supply(Machine::Here, supply, self.now);
         self.absorb();
     }
@@ -126,7 +127,8 @@ impl Env {
         queued.retain(|job| {
             let terms = &self.jobs[job].terms;
             let waits = terms.demand.is_plain() && self.waits_for_holder(*job);
-            !waits && self.has_room(terms.share) && self.fits(&terms.demand, idle)
+            let may_go = !waits && !self.is_refused(&terms.demand);
+            may_go && self.has_room(terms.share) && self.fits(&terms.demand, idle)
         });
         assert!(queued.is_empty(), "{idle} idle, {queued:?} wait");
     }
@@ -141,6 +143,7 @@ impl Env {
         assert_eq!(entry.place, Place::Queue, "{job}");
         assert!(self.has_room(entry.terms.share), "{job}");
         let demand = &entry.terms.demand;
+        assert!(!self.is_refused(demand), "{job} was refused");
         assert!(!self.fits(demand, idle), "{job} could start");
         assert!(self.fits(demand, usize::MAX), "{job} lacks more than slots");
         assert!(demand.slots <= self.target, "{job} needs too many");

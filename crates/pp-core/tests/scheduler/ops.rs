@@ -68,6 +68,12 @@ pub(crate) enum Op {
         job: u8,
     },
     Resume(u8),
+    /// A job that has not begun was not sent on.
+    Refuse {
+        worker: u8,
+        job: u8,
+    },
+    TryRefused,
     Credit {
         worker: u8,
         credit: u8,
@@ -132,7 +138,12 @@ impl Op {
                 job: credit,
             },
             249 => Self::Resume(worker),
-            250..255 => Self::Nonsense { worker, job },
+            250..252 => Self::Refuse {
+                worker,
+                job: credit,
+            },
+            252 => Self::TryRefused,
+            253..255 => Self::Nonsense { worker, job },
             255 if number.is_multiple_of(64) => Self::Destroy,
             255 => Self::Hold(credit),
         }
@@ -192,11 +203,7 @@ impl Env {
                     self.raise(executor, run_time);
                 }
             }
-            Op::Stop(worker) => {
-                if let Some(executor) = choose(&self.being_stopped(), usize::from(worker)) {
-                    self.stop(executor, us(40));
-                }
-            }
+            Op::Stop(worker) => self.stop_some(worker),
             Op::FailStart(worker) => {
                 if let Some(executor) = self.pick(worker, Phase::Starting, false) {
                     self.fail_start(executor);
@@ -230,6 +237,8 @@ impl Env {
             }
             Op::SetAside { worker, job } => self.set_some_aside(worker, job),
             Op::Resume(job) => self.resume_some(job),
+            Op::Refuse { worker, job } => self.refuse_some(worker, job),
+            Op::TryRefused => self.try_refused(),
             Op::Credit { worker, credit } => {
                 if let Some(executor) = self.pick(worker, Phase::Ready, false) {
                     self.credit(executor, u32::from(credit % 16));
@@ -383,20 +392,36 @@ impl Env {
 
     /// A job that a ready executor has and has not begun is set aside.
     fn set_some_aside(&mut self, worker: u8, job: u8) {
-        self.catch_up();
-        if let Some(executor) = self.pick(worker, Phase::Ready, true) {
-            let worker = &self.workers[&executor];
-            let rest = &worker.held[usize::from(worker.begun)..];
-            if let Some(job) = choose(rest, usize::from(job)) {
-                self.set_aside(executor, job);
-            }
+        if let Some((executor, job)) = self.some_unbegun(worker, job) {
+            self.set_aside(executor, job);
         }
+    }
+
+    fn refuse_some(&mut self, worker: u8, job: u8) {
+        if let Some((executor, job)) = self.some_unbegun(worker, job) {
+            self.refuse(executor, job);
+        }
+    }
+
+    /// A job that a ready executor has and has not begun.
+    fn some_unbegun(&mut self, worker: u8, job: u8) -> Option<(ExecutorId, JobId)> {
+        self.catch_up();
+        let executor = self.pick(worker, Phase::Ready, true)?;
+        let worker = &self.workers[&executor];
+        let rest = &worker.held[usize::from(worker.begun)..];
+        Some((executor, choose(rest, usize::from(job))?))
     }
 
     /// Some of what the executor's first job has made stays there, or not.
     fn leave_some(&mut self, executor: ExecutorId, number: u32) {
         if number.is_multiple_of(3) {
             self.result_stays(executor, random_bytes(number));
+        }
+    }
+
+    fn stop_some(&mut self, worker: u8) {
+        if let Some(executor) = choose(&self.being_stopped(), usize::from(worker)) {
+            self.stop(executor, us(40));
         }
     }
 

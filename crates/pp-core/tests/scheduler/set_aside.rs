@@ -14,17 +14,10 @@ impl Env {
         aside.map(|(&id, _)| id).collect()
     }
 
-    /// The executor has not begun the job, and does not have it any more.
+    /// The executor gives the job back.
     pub(crate) fn set_aside(&mut self, executor: ExecutorId, job: JobId) -> bool {
         self.catch_up();
-        let worker = self.workers.get_mut(&executor).expect("it lives");
-        let place = worker.held.iter().position(|&held| held == job);
-        let place = place.expect("it is held");
-        assert!(place > 0 || !worker.begun, "{job} has begun");
-        worker.held.remove(place);
-        worker.given -= 1;
-        worker.asked.retain(|&asked| asked != job);
-        worker.ever_asked.remove(&job);
+        self.lose_unbegun(executor, job);
         let entry = self.jobs.get_mut(&job).expect("it lives");
         let is_wanted = !entry.cancelled;
         entry.returned = true;
@@ -37,6 +30,18 @@ impl Env {
         assert_eq!(is_aside, is_wanted, "{job}");
         self.absorb();
         is_aside
+    }
+
+    /// The executor has not begun the job, and does not have it any more.
+    pub(crate) fn lose_unbegun(&mut self, executor: ExecutorId, job: JobId) {
+        let worker = self.workers.get_mut(&executor).expect("it lives");
+        let place = worker.held.iter().position(|&held| held == job);
+        let place = place.expect("it is held");
+        assert!(place > 0 || !worker.begun, "{job} has begun");
+        worker.held.remove(place);
+        worker.given -= 1;
+        worker.asked.retain(|&asked| asked != job);
+        worker.ever_asked.remove(&job);
     }
 
     pub(crate) fn resume(&mut self, job: JobId) {
