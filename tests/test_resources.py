@@ -181,6 +181,85 @@ def test_halves_of_a_gpu_are_put_together(
     assert {first, whole.result()} == {"4", "7"}
 
 
+def note_gpus(ledger: Ledger, part: float, directory: str | None = None) -> None:
+    """Notes that it has its GPUs and how much of the last, then that it has them no more."""
+    devices = os.environ["CUDA_VISIBLE_DEVICES"]
+    ledger.note(f"+ {devices} {part}")
+    if directory is not None:
+        jobs.pass_gate(directory, f"{part}")
+    ledger.note(f"- {devices} {part}")
+
+
+def most_of_one(ledger: Ledger) -> float:
+    """The most that was taken of one GPU at a time."""
+    taken: dict[str, float] = {}
+    most = 0.0
+    for word in ledger.words():
+        sign, devices, amount = word.split()
+        parts = dict.fromkeys(devices.split(","), 1.0)
+        rest = float(amount) % 1
+        if rest:
+            parts[devices.split(",")[-1]] = rest
+        assert sum(parts.values()) == pytest.approx(float(amount)), word
+        for device, part in parts.items():
+            taken[device] = taken.get(device, 0.0) + (part if sign == "+" else -part)
+            most = max(most, taken[device])
+    return most
+
+
+def test_of_no_gpu_more_than_a_whole_is_given(
+    make_server: MakeServer, gate: Gate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    server = make_server(4)
+    directory = gate.args()[0]
+    first = [
+        server.submit(note_gpus, (ledger, part, directory), resources={"gpu": part})
+        for part in (0.61, 0.6)
+    ]
+    gate.await_inside("0.61", "0.6")
+    # There is enough of both together.
+    large = server.submit(note_gpus, (ledger, 0.8), resources={"gpu": 0.8})
+    assert server.submit(jobs.echo, (1,)).result() == 1
+    small = server.submit(note_gpus, (ledger, 0.3), resources={"gpu": 0.3})
+    small.result()
+    assert large.state == "queued"
+    gate.open()
+    for job in [*first, large]:
+        job.result()
+    assert most_of_one(ledger) < 1.001
+
+
+def test_all_kinds_of_parts_find_their_place(
+    make_server: MakeServer, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    server = make_server(4)
+    parts = [0.6, 0.8, 1.0, 0.3, 2.5, 0.7, 1.6, 0.2, 3.0, 0.4]
+    submitted = [
+        server.submit(note_gpus, (ledger, parts[n % 10]), resources={"gpu": parts[n % 10]})
+        for n in range(200)
+    ]
+    for job in submitted:
+        job.result()
+    assert most_of_one(ledger) < 1.001
+
+
+def test_many_jobs_that_are_refused_hold_up_nobody(
+    make_server: MakeServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    server = make_server(4)
+    for name in ("one", "other"):
+        server.submit(jobs.pass_gate, gate.args(name), resources={"gpu": 0.6})
+    gate.await_inside("one", "other")
+    refused = [server.submit(jobs.echo, (n,), resources={"gpu": 0.8}) for n in range(20_000)]
+    assert [server.submit(jobs.echo, (n,)).result() for n in range(50)] == list(range(50))
+    assert {job.state for job in refused} == {"queued"}
+    gate.open()
+    assert [job.result() for job in refused] == list(range(20_000))
+
+
 def pools() -> list[int]:
     """How many threads each pool of this process has."""
     import numpy as np

@@ -1,9 +1,11 @@
 //! One executor and the jobs that it holds.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::buckets::bucket_of;
 use crate::config::WindowConfig;
+use crate::demand::Demand;
 use crate::estimate::{Expected, LONG};
 use crate::function::FunctionSet;
 use crate::held::{Held, HeldJobs};
@@ -125,6 +127,8 @@ pub(crate) struct Executor {
     pub(crate) watched: bool,
     /// What the machine has of each resource, if it is a node.
     pub(crate) stock: Stock,
+    /// What it has refused, if it is a node.
+    pub(crate) refused: BTreeSet<Demand>,
     /// Functions that it was given.
     pub(crate) functions: FunctionSet,
     /// Jobs that it finished.
@@ -148,6 +152,7 @@ impl Executor {
             stalled: false,
             watched: false,
             stock: Stock::default(),
+            refused: BTreeSet::new(),
             functions: FunctionSet::default(),
             finished: 0,
             run_time: Duration::ZERO,

@@ -42,9 +42,9 @@
 //!   time. So neither do many narrow jobs starve a wide one, nor does one that never gets its
 //!   slots starve the others. Who lacks a resource gathers nothing: a job that needs much of
 //!   one may be passed by any number of those that need little of it. A share pays for as many
-//!   slots as its jobs take. Of what others take of this machine, the scheduler hears only
-//!   that a job was [refused](Scheduler::refused): until something has changed, no worker gets
-//!   one that needs the same.
+//!   slots as its jobs take. Of what others take of a machine, the scheduler hears only that
+//!   a job was [refused](Scheduler::refused): until something has changed, that machine gets none
+//!   that needs the same.
 //! * A job whose [data](Terms::data) an executor has waits for that, and is passed meanwhile, as
 //!   long as it begins there sooner than elsewhere. Nobody waits for one that leaves, is gone, or
 //!   takes much longer than expected.

@@ -317,7 +317,7 @@ impl<J> Scheduler<J> {
     pub(crate) fn forgive_if_idle(&mut self) {
         if self.jobs.len() == 0 {
             self.shares.forgive_all();
-            self.forget_refusals();
+            self.executors.forget_refused();
         }
     }
 

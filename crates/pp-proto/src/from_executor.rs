@@ -65,7 +65,9 @@ pub enum FromExecutor<'a> {
         #[serde(borrow, with = "codec::byte_string")]
         bytes: &'a [u8],
     },
-    /// The answer to `Recall`.
+    /// The answer to `Recall`. Or a job is given back that was not asked for, since others have
+    /// what it needs; it is not to be sent again before `Supply` comes for some of that, or
+    /// another job has ended that needed some.
     Recalled {
         /// Which job.
         job: u64,

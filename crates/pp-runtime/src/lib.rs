@@ -18,6 +18,7 @@ mod net;
 mod process;
 mod segments;
 mod shm;
+mod stock;
 pub mod sync;
 mod worker;
 

@@ -120,6 +120,7 @@ impl Simulation {
             .filter_map(|&engine| self.engine(engine))
             .map(|engine| Claim {
                 weight: 1,
+                is_waiting: false,
                 is_busy: engine.is_busy,
                 has: u32::try_from(engine.scheduler.worker_counts().total()).unwrap_or(u32::MAX),
             })

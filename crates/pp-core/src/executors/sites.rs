@@ -28,6 +28,8 @@ pub(crate) struct Here {
     pub(super) able: usize,
     /// What was refused, though as far as is known here it is free.
     refused: BTreeSet<Demand>,
+    /// Whether something was refused, here or by a node, since there was nothing.
+    any_refused: bool,
 }
 
 /// Machines where more may have become free since somebody looked.
@@ -75,6 +77,7 @@ impl ExecutorTable {
             Site::Node(slot) => {
                 if let Some(executor) = self.get_mut(slot) {
                     executor.stock.set(supply);
+                    executor.refused.clear();
                 }
             }
         }
@@ -234,8 +237,9 @@ impl ExecutorTable {
 
     /// Whether the amounts that a job needs are free on a machine, as far as is known.
     fn has_free(&self, site: Site, demand: &Demand) -> bool {
-        let is_refused = site == Site::Here && self.here.refused.contains(demand);
-        !is_refused && self.stock(site).is_some_and(|stock| stock.has_free(demand))
+        let is_refused = |refused: &BTreeSet<Demand>| refused.contains(demand);
+        !self.refused(site).is_some_and(is_refused)
+            && self.stock(site).is_some_and(|stock| stock.has_free(demand))
     }
 
     /// Of the machines that can start a job at once and are not closed, the one where it leaves
@@ -323,6 +327,7 @@ impl ExecutorTable {
                 if let Some(node) = self.get_mut(slot) {
                     node.stock.give_back(demand);
                     node.held.give_back(demand.extra());
+                    node.refused.retain(|other| !other.shares_with(demand));
                     self.note_growth(Site::Node(slot));
                 }
             }
@@ -331,19 +336,36 @@ impl ExecutorTable {
 
     // What was refused.
 
-    /// Jobs that need this are not to be tried here.
-    pub(crate) fn refuse(&mut self, demand: Demand) {
-        self.here.refused.insert(demand);
+    /// What a machine has refused.
+    pub(crate) fn refused(&self, site: Site) -> Option<&BTreeSet<Demand>> {
+        match site {
+            Site::Here => Some(&self.here.refused),
+            Site::Node(slot) => Some(&self.get(slot)?.refused),
+        }
     }
 
-    /// All that was refused here.
-    pub(crate) fn refused(&self) -> &BTreeSet<Demand> {
-        &self.here.refused
+    /// Replaces what a machine has refused, and gives it.
+    pub(crate) fn set_refused(
+        &mut self,
+        site: Site,
+        refused: BTreeSet<Demand>,
+    ) -> BTreeSet<Demand> {
+        self.here.any_refused |= !refused.is_empty();
+        let before = match site {
+            Site::Here => Some(&mut self.here.refused),
+            Site::Node(slot) => self.get_mut(slot).map(|node| &mut node.refused),
+        };
+        before.map_or_else(BTreeSet::new, |before| std::mem::replace(before, refused))
     }
 
-    /// Replaces what was refused here, and gives it.
-    pub(crate) fn replace_refused(&mut self, refused: BTreeSet<Demand>) -> BTreeSet<Demand> {
-        std::mem::replace(&mut self.here.refused, refused)
+    /// Lets nothing be refused anywhere.
+    pub(crate) fn forget_refused(&mut self) {
+        if std::mem::take(&mut self.here.any_refused) {
+            self.here.refused.clear();
+            for executor in self.iter_mut() {
+                executor.refused.clear();
+            }
+        }
     }
 
     // What has grown.
@@ -385,7 +407,7 @@ impl ExecutorTable {
     pub(crate) fn is_untaken(&self) -> bool {
         let mut stocks = self.iter().map(|(_, executor)| &executor.stock);
         let nothing = |stock: &Stock| stock.taken().is_empty();
-        let is_bare = self.here.reserved == 0 && self.here.refused.is_empty();
+        let is_bare = self.here.reserved == 0 && !self.here.any_refused;
         is_bare && nothing(&self.here.stock) && stocks.all(nothing)
     }
 

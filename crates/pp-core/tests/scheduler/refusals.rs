@@ -2,7 +2,7 @@
 
 use pp_core::{Demand, Effect, ExecutorId, JobId, JobState, Machine, ResourceId, Terms};
 
-use crate::cluster::cluster;
+use crate::cluster::{Cluster, cluster};
 use crate::env::{Env, F, Place, ms, us};
 
 const GPU: ResourceId = ResourceId::from_u64(7);
@@ -173,8 +173,42 @@ fn what_was_refused_here_goes_to_a_node() {
         cluster.absorb();
     }
     assert_eq!(cluster.holder(job), Some(node));
-    cluster.scheduler.refused(node, job, now);
-    assert_eq!(cluster.holder(job), Some(node), "nodes say so themselves");
+}
+
+#[test]
+fn what_a_node_refused_goes_there_again_when_it_says_what_it_has() {
+    let mut cluster = cluster();
+    let nodes = [cluster.join(1, us(100)), cluster.join(1, us(100))];
+    let set = |cluster: &mut Cluster, node| {
+        let now = cluster.now;
+        cluster
+            .scheduler
+            .set_supply(Machine::Node(node), &[(GPU, 1)], now);
+        cluster.absorb();
+    };
+    for node in nodes {
+        set(&mut cluster, node);
+    }
+    let (terms, now) = (needs(&[(GPU, 1)]), cluster.now);
+    let job = cluster.scheduler.submit_with(F, &terms, 1, now).unwrap();
+    cluster.absorb();
+    let first = cluster.holder(job).unwrap();
+    cluster.scheduler.refused(first, job, now);
+    cluster.absorb();
+    let second = cluster.holder(job).unwrap();
+    assert_ne!(first, second);
+    cluster.scheduler.refused(second, job, now);
+    cluster.absorb();
+    assert_eq!(cluster.holder(job), None);
+    cluster.scheduler.try_refused(now);
+    cluster.absorb();
+    assert_eq!(cluster.holder(job), None, "it is no matter of workers");
+    let plain = cluster.submit(1)[0];
+    let holder = cluster.holder(plain).unwrap();
+    cluster.finish(holder, plain, us(50));
+    assert_eq!(cluster.holder(job), None, "it gives nothing back");
+    set(&mut cluster, second);
+    assert_eq!(cluster.holder(job), Some(second));
 }
 
 #[test]

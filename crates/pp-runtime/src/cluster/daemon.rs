@@ -22,6 +22,7 @@ use super::shares::{Claim, divide};
 use super::thread::NetThread;
 use crate::net::{Admitted, Caller, Host, Identity};
 use crate::process::WorkerSpec;
+use crate::stock::Stock;
 use crate::sync::Mutex;
 
 /// What a daemon is made with.
@@ -141,6 +142,7 @@ impl Daemon {
                 parking: Parking::new(),
                 exports: Arc::clone(&data.exports),
                 importer: data.importer.clone(),
+                stock: Stock::new(&config.supply, &config.gpus),
             },
             closing,
         };
@@ -383,6 +385,7 @@ impl Session {
         Claim {
             weight: self.weight,
             is_busy: load.is_busy,
+            is_waiting: load.is_waiting,
             has: load.workers,
         }
     }

@@ -15,6 +15,7 @@ use super::{ClusterConfig, DaemonConfig};
 use crate::engine::{Engine, EngineConfig, EngineError, Parting};
 use crate::exports::Exports;
 use crate::net::{Admitted, Caller};
+use crate::stock::Stock;
 
 /// Why a client cannot be worked for.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,8 @@ pub(super) struct Common {
     pub(super) exports: Arc<Exports>,
     /// What gets things from them.
     pub(super) importer: Importer,
+    /// What this machine has for the jobs of all.
+    pub(super) stock: Arc<Stock>,
 }
 
 impl Session {
@@ -79,6 +82,7 @@ impl Session {
             cancel_grace: settings.cancel_grace,
             supply: config.supply.clone(),
             gpus: config.gpus.clone(),
+            stock: Some(common.stock),
             shared_memory: config.shared_memory,
             cache: config.cache,
             patience: caller.patience,

@@ -2,7 +2,8 @@
 //!
 //! Sessions that have work share the workers equally, or by their weights. A session that
 //! is to give some up finishes what they run first; until then another one may start only
-//! as many as there are free, but one in any case: nobody waits for another's long jobs.
+//! as many as there are free, but one in any case: nobody waits for another's long jobs. One that
+//! only waits for something else that others have keeps one, too.
 
 /// One session, as far as its share is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) struct Claim {
     pub(super) weight: u32,
     /// Whether it has work.
     pub(super) is_busy: bool,
+    /// Whether it has jobs that lack what others have, beside workers.
+    pub(super) is_waiting: bool,
     /// How many workers it has at the moment, those that are to leave among them.
     pub(super) has: u32,
 }
@@ -50,7 +53,8 @@ pub(super) fn divide(total: u32, claims: &[Claim]) -> Vec<Share> {
         let kept = match (busy.is_empty(), claims.len()) {
             (true, 1) => u32::MAX,
             (true, _) => claims[number].has.max(1),
-            (false, _) => 0,
+            // When it is its turn, it cannot wait for a worker to start.
+            (false, _) => u32::from(claims[number].is_waiting),
         };
         shares[number].workers = kept.min(shares[number].slots);
     }
@@ -96,6 +100,7 @@ mod tests {
         Claim {
             weight: 1,
             is_busy: true,
+            is_waiting: false,
             has,
         }
     }
@@ -139,6 +144,16 @@ mod tests {
         assert_eq!(workers(8, &[busy(6), busy(1)]), [4, 2]);
         assert_eq!(workers(8, &[busy(4), busy(2)]), [4, 4]);
         assert_eq!(slots(8, &[busy(8), busy(0)]), [4, 4]);
+    }
+
+    #[test]
+    fn who_waits_for_what_others_have_keeps_a_worker() {
+        let waits = Claim {
+            is_waiting: true,
+            ..idle(4)
+        };
+        assert_eq!(workers(8, &[busy(4), waits]), [4, 1]);
+        assert_eq!(workers(8, &[idle(1), waits]), [1, 4]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::cluster::Importer;
 use crate::exports::Exports;
 use crate::process::WorkerSpec;
+use crate::stock::Stock;
 
 /// What becomes of jobs when there are neither workers nor nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,9 @@ pub struct EngineConfig {
     pub supply: Vec<(Arc<str>, u64)>,
     /// The GPUs among that, as their driver names them.
     pub gpus: Vec<Arc<str>>,
+    /// What others take of it, too, if they do.
+    #[doc(hidden)]
+    pub stock: Option<Arc<Stock>>,
     /// Bytes of shared memory for big data; `None`: as much as seems right, 0: none.
     pub shared_memory: Option<u64>,
     /// How long a worker may take from its start to being ready.
@@ -74,6 +78,7 @@ impl EngineConfig {
             cancel_grace: Duration::from_secs(1),
             supply: Vec::new(),
             gpus: Vec::new(),
+            stock: None,
             shared_memory: None,
             // An interpreter on a cold network disk can take long.
             start_patience: Duration::from_secs(60),

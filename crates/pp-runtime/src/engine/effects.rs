@@ -7,6 +7,7 @@ use pp_core::{Effect, ExecutorId, FunctionId, JobId};
 
 use super::events::WorkerEvents;
 use super::inbox::Next;
+use super::job::Origin;
 use super::node::Parting;
 use super::nodes::with_node;
 use super::outcome::Outcome;
@@ -27,7 +28,7 @@ impl Shared {
             while let Some(effect) = state.scheduler.poll() {
                 self.carry_out(state, effect);
             }
-            if std::mem::take(&mut state.has_remakes) {
+            if state.settle_loans() || std::mem::take(&mut state.has_remakes) {
                 continue;
             }
             let wants_jobs = state.scheduler.wants_jobs_now() || state.is_waiting_for_nodes();
@@ -151,7 +152,11 @@ impl Shared {
                 if stays { node.keep(job_id) } else { Ok(()) }
             });
         }
-        let share = state.share_of(id, job_id);
+        let of_parent = job.origin() == Origin::Uplink && state.links.nodes.is_empty();
+        let of_parent = of_parent.then(|| job.number());
+        let Ok(share) = state.lend(id, job_id, of_parent.is_some()) else {
+            return state.refuse(id, job_id, of_parent);
+        };
         with_channel(state, id, |channel| {
             if let Some(share) = &share {
                 channel.send_share(job_id, share)?;
@@ -182,7 +187,9 @@ impl Shared {
             return;
         }
         let scheduled = state.scheduler.next_deadline().map(|t| state.instant(t));
-        let Some(deadline) = scheduled.into_iter().chain(state.links.next_beat).min() else {
+        let others = [state.links.next_beat, state.loans.look_at];
+        let deadlines = scheduled.into_iter().chain(others.into_iter().flatten());
+        let Some(deadline) = deadlines.min() else {
             return;
         };
         if state

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::job::Waiters;
 use super::state::State;
 use crate::net::Link;
+use crate::stock::Calls;
 use crate::sync::MutexGuard;
 
 /// Access to the state. Who waits for jobs that have ended meanwhile is woken when it is
@@ -17,6 +18,8 @@ pub(super) struct StateGuard<'a> {
     state: MutexGuard<'a, State>,
     woken: Woken,
     unflushed: Unflushed,
+    /// Engines that may take now what workers here have given back.
+    called: Calls,
 }
 
 impl<'a> StateGuard<'a> {
@@ -25,6 +28,7 @@ impl<'a> StateGuard<'a> {
             state,
             woken: Woken(Vec::new()),
             unflushed: Unflushed(Vec::new()),
+            called: Calls::default(),
         }
     }
 }
@@ -47,6 +51,7 @@ impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
         self.woken.0 = std::mem::take(&mut self.state.woken);
         self.unflushed.0 = std::mem::take(&mut self.state.unflushed);
+        self.called = std::mem::take(&mut self.state.loans.calls);
     }
 }
 

@@ -95,6 +95,7 @@ fn prepare_sleep(state: &mut State) -> Option<Duration> {
         .filter_map(|w| patience_ends(state, w))
         .chain(scheduled)
         .chain(state.links.next_beat)
+        .chain(state.loans.look_at)
         .chain(state.pool.plan())
         .min();
     state.io_sleeps_until = deadline;

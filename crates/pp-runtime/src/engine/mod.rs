@@ -33,6 +33,7 @@ mod keeping;
 mod kept_here;
 mod kept_there;
 mod links;
+mod loans;
 mod nap;
 mod node;
 mod nodes;
@@ -119,6 +120,8 @@ pub enum EngineError {
 pub(crate) struct Load {
     /// Whether it has, or lately had, jobs.
     pub(crate) is_busy: bool,
+    /// Whether the parent has jobs that lack what others have here.
+    pub(crate) is_waiting: bool,
     /// How many worker processes there are, those that are to leave among them.
     pub(crate) workers: u32,
 }
@@ -349,6 +352,7 @@ impl Engine {
         let state = self.shared.lock();
         Load {
             is_busy: state.links.is_busy,
+            is_waiting: state.loans.is_waiting,
             workers: u32::try_from(state.scheduler.worker_counts().total()).unwrap_or(u32::MAX),
         }
     }
@@ -428,6 +432,7 @@ impl Engine {
             family.kill();
             // What a worker's child forked while it was being killed.
             kill_all(&[], &mark);
+            self.shared.lock().loans.leave();
             if self.shared.wait_for_io(Instant::now() + IO_PATIENCE) {
                 // A thread that panicked has nothing more to say.
                 let _ = io.join();

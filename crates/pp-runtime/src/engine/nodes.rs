@@ -214,7 +214,11 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
         Said::Lacks { job, segment } => state.take_lack(id, job, segment)?,
         Said::Supply { resource, amount } => state.note_supply(id, resource, amount)?,
         Said::Recalled { job, recalled } => {
-            state.scheduler.recall_answered(id, job, recalled, now);
+            if recalled && state.is_refused_by(id, job) {
+                state.scheduler.refused(id, job, now);
+            } else {
+                state.scheduler.recall_answered(id, job, recalled, now);
+            }
         }
         Said::Charge { job, charges } => {
             if charges.losses > 0

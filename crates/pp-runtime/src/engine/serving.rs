@@ -182,6 +182,10 @@ impl Shared {
         if has_work && !std::mem::replace(&mut state.links.is_busy, true) {
             self.note_load();
         }
+        let waits = state.loans.wait_for_parent();
+        if std::mem::replace(&mut state.loans.is_waiting, waits) != waits {
+            self.note_load();
+        }
         if let Some(reason) = state.links.unable.take() {
             return self.leave_parent(state, Parting::Fault(reason));
         }

@@ -83,11 +83,13 @@ impl Shared {
             born,
         });
         let waker = Arc::downgrade(&shared);
-        segments.set_wake(move || {
+        let wake = move || {
             if let Some(shared) = waker.upgrade() {
                 shared.wake_io();
             }
-        });
+        };
+        segments.set_wake(wake.clone());
+        shared.state.lock().loans.set_wake(wake);
         Ok(shared)
     }
 

@@ -13,9 +13,10 @@ use super::config::EngineConfig;
 use super::functions::{Function, Functions};
 use super::job::{Job, Origin, Waiters};
 use super::links::Links;
+use super::loans::Loans;
 use super::outcome::{JobFailure, Outcome};
 use super::record::{HERE, NOWHERE, Ran, Record};
-use super::resources::{Devices, MEMORY, Names};
+use super::resources::{MEMORY, Names};
 use super::results::Stop;
 use super::worker::Worker;
 use crate::channel::Received;
@@ -96,8 +97,8 @@ pub(super) struct State {
     pub(super) attending: u32,
     /// The names of resources.
     pub(super) resources: Names,
-    /// The devices of this machine.
-    pub(super) devices: Devices,
+    /// What workers have of this machine's stock.
+    pub(super) loans: Loans,
     /// How jobs ran last that were ended from outside, and may be run again.
     pub(super) stopped: BTreeMap<JobId, Stop>,
     /// Who waits for what lies at nodes.
@@ -161,7 +162,7 @@ impl State {
             attending: 0,
             stopped: BTreeMap::new(),
             resources,
-            devices: Devices::new(config.gpus.clone()),
+            loans: Loans::new(&config),
             aside: Aside::default(),
             has_remakes: false,
             shares: 0,

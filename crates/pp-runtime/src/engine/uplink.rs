@@ -192,13 +192,17 @@ impl Uplink {
         }
         if self.told.is_none() {
             for (resource, amount) in supply {
-                let amount = *amount;
-                self.say(&FromExecutor::Supply { resource, amount })?;
+                self.tell_supply(resource, *amount)?;
             }
         }
         self.told = Some(slots);
         let credit = slots.saturating_mul(CREDIT_PER_SLOT).min(CREDIT_MAX);
         self.say(&FromExecutor::Capacity { slots, credit })
+    }
+
+    /// Says how much of a resource this machine has.
+    pub(super) fn tell_supply(&mut self, resource: &str, amount: u64) -> Result<(), EncodeError> {
+        self.say(&FromExecutor::Supply { resource, amount })
     }
 
     pub(super) fn say_leaving(&mut self) -> Result<(), EncodeError> {
