@@ -21,6 +21,19 @@ SECRET = "a secret of the tests"
 _LISTENS = re.compile(r"listens on .*:(\d+)\n")
 
 
+def freeze(pid: int) -> None:
+    """Stops a process, and returns when each of its threads has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def has_stopped() -> bool:
+        states = [
+            path.read_text().rsplit(")", 1)[1] for path in Path(f"/proc/{pid}/task").glob("*/stat")
+        ]
+        return all(state.split()[0] == "T" for state in states)
+
+    eventually(has_stopped, "it stops")
+
+
 class Node:
     """A running `ppserver`.
 
@@ -98,7 +111,7 @@ class Node:
 
     def freeze(self) -> None:
         """Stops the daemon alone: its workers go on, and its connections stay."""
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def thaw(self) -> None:
         """Lets it go on."""

@@ -533,11 +533,11 @@ def test_a_program_ends_whose_result_does_not_come(
     node = make_node(workers=2)
     program = make_program(
         """
-        import asyncio, os, signal, sys
+        import asyncio
         import numpy as np
         import pp
-        from tests import jobs
         from tests.cluster.jobs import daemon_pid
+        from tests.cluster.nodes import freeze
 
         server = server_of(node_timeout=60)
         daemon = server.submit(daemon_pid).result()
@@ -545,7 +545,7 @@ def test_a_program_ends_whose_result_does_not_come(
         server.submit(len, (job,)).result()
 
         async def ask():
-            os.kill(daemon, signal.SIGSTOP)
+            freeze(daemon)
             try:
                 await asyncio.wait_for(job, 0.2)
             except TimeoutError:

@@ -278,7 +278,7 @@ impl Uplink {
                 self.lent.remove(&segment);
                 self.arriving.forget(segment);
             }
-            ToExecutor::Keep { job } => wishes.push(Wish::Keep(job)),
+            ToExecutor::Keep { job } => self.note_wish_to_keep(job, wishes),
             ToExecutor::Fetch { segment } => self.send_kept(segment)?,
             ToExecutor::Discard { segment } => self.kept.discard(segment),
             ToExecutor::Forget { function } => {

@@ -8,9 +8,19 @@ use crate::net::Lane;
 use crate::segments::Part;
 
 impl Uplink {
-    /// The result of a job is to stay here, if the job is here.
+    /// The result of a job is to stay here. One that runs is known when all wishes before this
+    /// have been granted; one that is not whole may be so, and be taken out, before that.
+    pub(super) fn note_wish_to_keep(&mut self, job: u64, wishes: &mut Vec<Wish>) {
+        if self.incomplete.contains_key(&job) {
+            self.kept.want(job);
+        } else {
+            wishes.push(Wish::Keep(job));
+        }
+    }
+
+    /// The same, when a job that has come before runs here.
     pub(in crate::engine) fn note_keep(&mut self, job: u64) {
-        if self.service.holds(job) || self.incomplete.contains_key(&job) {
+        if self.service.holds(job) {
             self.kept.want(job);
         }
     }

@@ -110,6 +110,15 @@ fn a_segment_that_is_dropped_on_its_way_leaves_nothing_at_the_node() {
 }
 
 impl Ends {
+    /// Grants the wishes to keep, as of jobs that were accepted.
+    fn grant(&mut self) {
+        for wish in &self.wishes {
+            if let Wish::Keep(job) = wish {
+                self.uplink.note_keep(*job);
+            }
+        }
+    }
+
     /// Sends a job of a function that is known, and lets it come.
     fn send(&mut self, job: JobId, parts: Vec<Part>) {
         let function = FunctionId::from_u64(1);
@@ -163,6 +172,7 @@ fn a_result_that_is_to_stay_stays_until_nobody_needs_it() {
     ends.uplink.service.accept(1, job(1));
     ends.node.keep(job(1)).unwrap();
     ends.deliver();
+    ends.grant();
     ends.end(job(1), vec![large(&pool, 300_000)]);
     let away = ends.away().pop().unwrap();
     assert_eq!((away.size(), away.content().is_none()), (300_000, true));
@@ -199,6 +209,7 @@ fn what_is_too_much_to_be_kept_is_sent() {
         ends.uplink.service.accept(number, job(number));
         ends.node.keep(job(number)).unwrap();
         ends.deliver();
+        ends.grant();
         ends.end(job(number), vec![large(&pool, size)]);
         assert_eq!(ends.away().len(), usize::from(number == 1));
     }
@@ -212,6 +223,7 @@ fn a_job_is_given_back_whose_input_does_not_come_from_another_node() {
     other.uplink.service.accept(1, job(1));
     other.node.keep(job(1)).unwrap();
     other.deliver();
+    other.grant();
     other.end(job(1), vec![large(&pool, 300_000)]);
     let away = other.away().pop().unwrap();
     let part = || vec![Part::Away(Arc::clone(&away))];
