@@ -57,11 +57,16 @@ impl<J> Scheduler<J> {
         } else {
             self.end(job, Ending::Cancelled);
         }
+        self.go_on_without(slot);
+        is_wanted
+    }
+
+    /// What follows when a job was taken from the executor in this slot.
+    pub(crate) fn go_on_without(&mut self, slot: u32) {
         self.doubt_effects();
         self.settle(slot);
         self.start_missing();
         self.pump();
-        is_wanted
     }
 
     /// Takes a job from an executor that has not begun it and does not have it; where that is, and

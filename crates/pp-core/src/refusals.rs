@@ -1,8 +1,9 @@
 //! Jobs that a machine had no room for after all.
 //!
-//! What is taken of a machine is counted here as if nobody else took any of it, and in sums only. Whoever sends the jobs may know better. Then the demand is noted, and passed over with
-//! all its jobs until something has changed: however many wait, one of them is refused, or as many
-//! as were sent together.
+//! What is taken of a machine is counted here as if nobody else took any of it, and in sums only.
+//! Whoever sends the jobs may know better. Then the demand is noted, and passed over with all its
+//! jobs until something has changed: however many wait, one of them is refused, or as many as were
+//! sent together.
 
 use std::collections::BTreeSet;
 
@@ -44,10 +45,7 @@ impl<J> Scheduler<J> {
         } else {
             self.end(job, Ending::Cancelled);
         }
-        self.doubt_effects();
-        self.settle(slot);
-        self.start_missing();
-        self.pump();
+        self.go_on_without(slot);
     }
 
     /// What was [refused](Self::refused) for workers may fit by now: all of it is tried again.

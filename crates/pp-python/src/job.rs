@@ -375,7 +375,7 @@ impl Job {
     /// Whether the result of the job, which has ended, lies at a node: `result()` has to wait
     /// for it.
     fn _is_away(&self) -> bool {
-        self.is_away()
+        self.inner.is_away()
     }
 
     /// Brings the result of the job, which has ended, if it lies at a node; waits for so many

@@ -33,12 +33,6 @@ impl Source<'_> {
 }
 
 impl Job {
-    /// Whether the result of the job, which has ended, lies at a node.
-    pub(super) fn is_away(&self) -> bool {
-        let report = self.inner.outcome().and_then(Outcome::report);
-        report.is_some_and(pp_runtime::Report::is_away)
-    }
-
     /// How the job ended, with all of its result here: brings it if it lies at a node.
     pub(super) fn source(
         &self,
@@ -46,7 +40,7 @@ impl Job {
         patience: Option<Duration>,
     ) -> PyResult<Source<'_>> {
         let outcome = self.ended()?;
-        if !self.is_away() {
+        if !self.inner.is_away() {
             return Ok(Source::Own(outcome));
         }
         let brought = self.bring(py, &self.inner, patience)?;

@@ -10,7 +10,7 @@ use super::outcome::{JobFailure, Outcome, Report};
 use super::resources::{Names, Needs};
 
 /// What is asked for a job beyond the plain: see [`Terms`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// What it is called; none if as its function.
     pub name: Option<Arc<str>>,
@@ -29,18 +29,6 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The same for a job that depends on nothing.
-    pub(super) fn without_dependencies(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            priority: self.priority,
-            retries: self.retries,
-            needs: self.needs.clone(),
-            time_limit: self.time_limit,
-            ..Self::default()
-        }
-    }
-
     /// What the scheduler is told; or how the job ends at once, because one that it depends on
     /// has failed.
     pub(super) fn terms(&self, share: ShareId, names: &mut Names) -> Result<Terms, Ending> {

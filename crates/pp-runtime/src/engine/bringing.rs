@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::job::{Job, Waiters};
-use super::keeping::is_called_off;
 use super::outcome::Outcome;
 use super::shared::Shared;
 use super::state::State;
@@ -72,10 +71,7 @@ impl Engine {
 
 impl Shared {
     fn step_towards(&self, state: &mut State, job: &Arc<Job>, anew: bool) -> Step {
-        let source = job.remade().unwrap_or_else(|| Arc::clone(job));
-        if anew && !Arc::ptr_eq(&source, job) && is_called_off(&source) && !state.destroyed {
-            return Step::Await(self.make_again(state, job));
-        }
+        let source = self.source_of(state, job, |_| anew);
         let Some(outcome) = source.outcome() else {
             return Step::Await(source);
         };
@@ -87,11 +83,8 @@ impl Shared {
             job.forget_recipe();
             return Step::Done(Brought::Here(source));
         }
-        if state.destroyed {
+        if state.destroyed || source.is_lost() {
             return Step::Done(Brought::Gone);
-        }
-        if report.away().any(|away| away.is_lost()) {
-            return Step::Await(self.make_again(state, job));
         }
         match state.bring(&source, report) {
             Some(last) => Step::Watch(state.aside.watch(last)),

@@ -144,7 +144,7 @@ impl Shared {
             let needs = state.needs_of(job_id);
             let stays = job.is_to_stay();
             if stays {
-                job.is_to_be_told();
+                job.tell_once();
             }
             return with_node(state, id, |node| {
                 node.send_terms(job_id, time_limit, needs.as_ref())?;

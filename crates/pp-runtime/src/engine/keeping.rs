@@ -16,7 +16,7 @@ use super::record::Ran;
 use super::shared::Shared;
 use super::state::State;
 use crate::blob::Blob;
-use crate::segments::{Away, Part};
+use crate::segments::{Away, Discard, Part};
 
 /// Why a job is not sent.
 #[derive(Debug)]
@@ -61,11 +61,7 @@ impl Shared {
         input: &Arc<Job>,
         missing: &mut Vec<Missing>,
     ) -> Result<(), NotReady> {
-        let mut source = input.remade().unwrap_or_else(|| Arc::clone(input));
-        if source.number() < job && is_called_off(&source) {
-            // That was before this job was there.
-            source = self.make_again(state, input);
-        }
+        let source = self.source_of(state, input, |source| source.number() < job);
         let report = match source.outcome() {
             None => {
                 missing.push(Missing::Result(source.number()));
@@ -77,11 +73,6 @@ impl Shared {
                 return Err(NotReady::Failed(Box::new(failure)));
             }
         };
-        if report.away().any(|away| away.is_lost()) {
-            let again = self.make_again(state, input);
-            missing.push(Missing::Result(again.number()));
-            return Ok(());
-        }
         for away in report.away() {
             if !state.can_have(executor, away) {
                 state.fetch(away);
@@ -91,16 +82,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Lets a result be made again that was lost; the job that does it, or has done it.
-    pub(super) fn make_again(&self, state: &mut State, job: &Arc<Job>) -> Arc<Job> {
-        if let Some(again) = job.remade()
-            && !is_lost(&again)
-            && !is_called_off(&again)
-        {
-            return again;
+    /// The job that has the result of another, or makes it again: where it was lost; or where that
+    /// was tried and called off, if it is to be tried `anew`.
+    pub(super) fn source_of(
+        &self,
+        state: &mut State,
+        job: &Arc<Job>,
+        anew: impl FnOnce(&Job) -> bool,
+    ) -> Arc<Job> {
+        let source = job.remade().unwrap_or_else(|| Arc::clone(job));
+        let is_wanted = source.is_lost() || source.is_called_off() && anew(&source);
+        if !is_wanted || state.destroyed {
+            return source;
         }
+        // Without a recipe it has never been away.
         let Some(recipe) = job.recipe() else {
-            return Arc::clone(job);
+            return source;
         };
         let again = self.make(state, &recipe);
         job.set_remade(Arc::clone(&again));
@@ -109,8 +106,8 @@ impl Shared {
 
     fn make(&self, state: &mut State, recipe: &Arc<Recipe>) -> Arc<Job> {
         if let Some(again) = recipe.latest()
-            && !is_lost(&again)
-            && !is_called_off(&again)
+            && !again.is_lost()
+            && !again.is_called_off()
         {
             return again;
         }
@@ -132,32 +129,11 @@ impl Shared {
             function = recipe.function().name(),
             "a result was lost with its node and is made again"
         );
-        if self.inbox.put(Arc::clone(&job)).is_some() {
-            state.has_remakes = true;
-        } else {
-            let failure = Box::new(JobFailure::ServerDestroyed);
-            state.end(&job, Outcome::Failed(failure), Ran::NOT);
-        }
+        // Open, as long as the server was not destroyed.
+        state.has_remakes |= self.inbox.put(Arc::clone(&job)).is_some();
         recipe.set_latest(&job);
         job
     }
-}
-
-/// Whether a job that was to make a result again has been ended from outside: another one may
-/// succeed.
-pub(super) fn is_called_off(job: &Job) -> bool {
-    job.outcome()
-        .is_some_and(|outcome| outcome.failure().is_some())
-}
-
-fn is_away(job: &Job) -> bool {
-    let report = job.outcome().and_then(Outcome::report);
-    report.is_some_and(Report::is_away)
-}
-
-fn is_lost(job: &Job) -> bool {
-    let report = job.outcome().and_then(Outcome::report);
-    report.is_some_and(|report| report.away().any(|away| away.is_lost()))
 }
 
 impl State {
@@ -179,7 +155,7 @@ impl State {
     pub(super) fn take_brought(&mut self, node: ExecutorId, away: &Away, content: Part) {
         away.bring(content);
         if let Some(job) = self.aside.take_brought(away.name())
-            && !is_away(&job)
+            && !job.is_away()
         {
             job.forget_recipe();
         }
@@ -201,8 +177,8 @@ impl State {
     }
 
     fn go_on_leaving(&mut self, id: ExecutorId) {
-        let node = self.links.nodes.get(&id);
-        if node.is_some_and(|node| node.is_leaving && node.kept_there().is_empty()) {
+        let node = self.links.nodes.get_mut(&id);
+        if node.is_some_and(Node::may_leave) {
             with_node(self, id, Node::shut_down);
             self.links.condemned.push((id, Parting::Left));
         }
@@ -210,9 +186,10 @@ impl State {
 
     /// Tells nodes what they need not keep any longer.
     pub(super) fn discard_kept(&mut self) {
-        for (node, segment) in self.links.discards.take() {
-            let node = ExecutorId::from_u64(node);
-            with_node(self, node, |node| node.discard(segment));
+        for Discard { name, home } in self.links.discards.take() {
+            let node = ExecutorId::from_u64(home.node);
+            with_node(self, node, |node| node.discard(home.segment));
+            self.forget_content(name);
             self.go_on_leaving(node);
         }
     }
@@ -247,8 +224,14 @@ impl State {
     pub(super) fn lose_kept(&mut self, kept: Vec<Arc<Away>>) {
         for away in kept {
             away.lose();
-            self.note_came(Missing::Content(away.name()));
+            self.forget_content(away.name());
         }
+    }
+
+    /// What lay at a node will not come.
+    fn forget_content(&mut self, name: u64) {
+        self.aside.take_brought(name);
+        self.note_came(Missing::Content(name));
     }
 
     /// Something has come, or will not come: who waits for it looks again.
@@ -317,7 +300,7 @@ impl State {
             let holder = self.scheduler.job(id).and_then(|job| job.state.executor());
             if let Some(executor) = holder
                 && self.links.nodes.contains_key(&executor)
-                && input.is_to_be_told()
+                && input.tell_once()
                 && input.is_to_stay()
             {
                 with_node(self, executor, |node| node.keep(id));

@@ -214,6 +214,13 @@ impl Node {
         }
     }
 
+    /// Whether it may go, as it is to, since all that it keeps is here. Answers yes once.
+    pub(super) fn may_leave(&mut self) -> bool {
+        let may_leave = self.is_leaving && self.kept_there().is_empty();
+        self.is_leaving &= !may_leave;
+        may_leave
+    }
+
     /// What it keeps that somebody still refers to, and that was not brought.
     pub(super) fn kept_there(&self) -> Vec<Arc<Away>> {
         self.kept.all()

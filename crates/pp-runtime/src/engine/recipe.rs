@@ -67,7 +67,11 @@ impl Recipe {
         Self {
             function: Arc::clone(function),
             args,
-            asked: asked.without_dependencies(),
+            asked: Asked {
+                after: Vec::new(),
+                inputs: Vec::new(),
+                ..asked
+            },
             inputs,
             depth,
             weight,
@@ -112,7 +116,7 @@ impl Recipe {
         let inputs = inputs.collect();
         Asked {
             inputs,
-            ..self.asked.without_dependencies()
+            ..self.asked.clone()
         }
     }
 }

@@ -107,27 +107,37 @@ impl Drop for Away {
         // In a forked child somebody may have the lock for ever, and it is the parent's.
         let is_ours = self.generation == fork::generation();
         if is_ours && !*self.is_lost.get_mut() {
-            self.discards.add(self.home.node, self.home.segment);
+            self.discards.add(Discard {
+                name: self.name,
+                home: self.home,
+            });
         }
     }
+}
+
+/// Something that a node need not keep any longer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Discard {
+    /// What it was called here.
+    pub(crate) name: u64,
+    pub(crate) home: Home,
 }
 
 /// What nodes keep and nobody needs any more: they are still to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Discards {
-    /// Nodes, and what they call it.
-    list: Mutex<Vec<(u64, u64)>>,
+    list: Mutex<Vec<Discard>>,
     is_any: AtomicBool,
 }
 
 impl Discards {
-    fn add(&self, node: u64, segment: u64) {
-        self.list.lock().push((node, segment));
+    fn add(&self, discard: Discard) {
+        self.list.lock().push(discard);
         self.is_any.store(true, Ordering::Release);
     }
 
     /// Takes all of it out.
-    pub(crate) fn take(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn take(&self) -> Vec<Discard> {
         if !self.is_any.load(Ordering::Acquire) {
             return Vec::new();
         }

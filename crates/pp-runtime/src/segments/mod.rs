@@ -20,7 +20,7 @@ mod received;
 mod source;
 
 pub use away::Away;
-pub(crate) use away::{Discards, Home};
+pub(crate) use away::{Discard, Discards, Home};
 pub(crate) use incoming::Incoming;
 pub(crate) use limits::default_cache;
 pub use limits::usable_memory;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::{Content, Job, Kept, Origin};
 use crate::blob::Blob;
 use crate::engine::asked::Asked;
-use crate::engine::outcome::Outcome;
+use crate::engine::outcome::{Outcome, Report};
 use crate::engine::recipe::{DEPTH_MAX, Recipe, depth_of};
 use crate::engine::record::Record;
 use crate::segments::Parcel;
@@ -30,9 +30,9 @@ impl Job {
             .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Whether its executor is still to be told that its result is an argument of others.
-    /// Answers yes once.
-    pub(in crate::engine) fn is_to_be_told(&self) -> bool {
+    /// Its executor is told that its result is an argument of others. False if it was before, or
+    /// if that is not so.
+    pub(in crate::engine) fn tell_once(&self) -> bool {
         let (from, to) = (FEEDS, TOLD);
         self.feeds
             .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
@@ -61,6 +61,24 @@ impl Job {
     /// Its result is wanted here, by a callback: it is not to stay where it is made.
     pub fn want_here(&self) {
         self.feeds.store(WANTED, Ordering::Relaxed);
+    }
+
+    /// Whether some of its result has to be brought before it can be read.
+    pub fn is_away(&self) -> bool {
+        self.outcome()
+            .and_then(Outcome::report)
+            .is_some_and(Report::is_away)
+    }
+
+    /// Whether some of its result is nowhere any more.
+    pub(in crate::engine) fn is_lost(&self) -> bool {
+        let report = self.outcome().and_then(Outcome::report);
+        report.is_some_and(|report| report.away().any(|away| away.is_lost()))
+    }
+
+    /// Whether it has been ended from outside: another one like it may succeed.
+    pub(in crate::engine) fn is_called_off(&self) -> bool {
+        self.outcome().and_then(Outcome::failure).is_some()
     }
 
     /// All of its result is here: it need not be made again.
