@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 
 import pp
+from tests.cluster.keeping import FIRST, Kept, at
 from tests.cluster.nodes import SECRET, Node
 from tests.cluster.proxy import Proxy
 from tests.cluster.pythons import other_minor_version
 from tests.failures.clients import Client
-from tests.support import MakeServer, eventually
+from tests.failures.ledger import Ledger
+from tests.support import Gate, MakeServer, eventually
 
 MakeNode = Callable[..., Node]
 MakeClient = Callable[..., pp.Server]
 MakeProgram = Callable[..., Client]
 MakeProxy = Callable[[Node], Proxy]
+MakePair = Callable[..., tuple[Node, Node]]
+KeepResult = Callable[..., Kept]
 
 
 @pytest.fixture
@@ -97,3 +101,43 @@ def other_python() -> str:
     if found is None:
         pytest.skip("there is no other Python on this machine")
     return found
+
+
+@pytest.fixture
+def make_pair(make_node: MakeNode) -> MakePair:
+    """Two nodes: the first has the resource "first", the second "second"."""
+
+    def make(**options: Any) -> tuple[Node, Node]:
+        first = make_node("--name", "first", "--resources", "first=9", **options)
+        second = make_node("--name", "second", "--resources", "second=9", **options)
+        return first, second
+
+    return make
+
+
+@pytest.fixture
+def keep_result(
+    make_pair: MakePair, make_client: MakeClient, ledger: Ledger, gate: Gate
+) -> KeepResult:
+    """Makes a large result that stays at a node. A job there needs it, until the gate opens."""
+
+    def keep(**options: Any) -> Kept:
+        first, second = make_pair(workers=2)
+        server = make_client(first, second, **options)
+        return Kept(server, first, second, at(ledger, server, FIRST, gate))
+
+    return keep
+
+
+@pytest.fixture
+def lose_result(keep_result: KeepResult, gate: Gate) -> KeepResult:
+    """The same, and its node is killed; no job needs it for now."""
+
+    def lose(**options: Any) -> Kept:
+        kept = keep_result(**options)
+        gate.open()
+        kept.server.wait()
+        kept.first.kill()
+        return kept
+
+    return lose

@@ -1,14 +1,9 @@
-"""Results that stay at the nodes that have made them: where they are used, how they come, and
-what becomes of them when their nodes go.
-"""
+"""Results that stay at the nodes that have made them: where they are used, and how they come."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,99 +12,37 @@ import pytest
 from numpy.typing import NDArray
 
 import pp
-from tests import jobs
-from tests.cluster.conftest import MakeClient, MakeNode, MakeProgram, MakeProxy
-from tests.cluster.nodes import Node
-from tests.cluster.proxy import Proxy
-from tests.cluster.test_graphs import new_dice
+from tests.cluster.conftest import (
+    KeepResult,
+    MakeClient,
+    MakeNode,
+    MakePair,
+    MakeProgram,
+    MakeProxy,
+)
+from tests.cluster.keeping import (
+    FIRST,
+    LITTLE,
+    SECOND,
+    SIZE,
+    SMALL,
+    at,
+    divide,
+    made,
+    more,
+    pass_and_total,
+    through,
+    total,
+    total_of,
+)
 from tests.failures.ledger import PATIENCE, Ledger
 from tests.segments import opened
 from tests.support import Gate, caught_from, eventually
-from tests.terms import crowd
-from tests.test_shares import most_at_once
 
 pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(sys.platform != "linux", reason="nodes are looked into"),
 ]
-
-# Bytes of a result.
-SIZE = 8_000_000
-# Numbers in one of many.
-SMALL = 40_000
-# More than what is said beside data, functions and their modules among it.
-LITTLE = SIZE // 2
-
-MakePair = Callable[..., tuple[Node, Node]]
-
-
-def made(ledger: Ledger, number: int = 7) -> NDArray[np.float64]:
-    """A large result, once it may be made; notes each time that it is."""
-    ledger.await_words("go")
-    ledger.note("made")
-    return np.full(SIZE // 8, number, float)
-
-
-def more(array: NDArray[np.float64], ledger: Ledger | None = None) -> NDArray[np.float64]:
-    """Another one, of one."""
-    if ledger:
-        ledger.note("more")
-    return array + 1
-
-
-def total(array: NDArray[np.float64]) -> float:
-    """A small result."""
-    return float(array.sum())
-
-
-def total_of(both: list[Any]) -> float:
-    """The same of what is deep in it."""
-    return total(both[1]["second"])
-
-
-def pass_and_total(array: NDArray[np.float64], *gate: str) -> float:
-    """The same, once the gate is open."""
-    jobs.pass_gate(*gate)
-    return total(array)
-
-
-@pytest.fixture
-def make_pair(make_node: MakeNode) -> MakePair:
-    """Two nodes: the first has the resource "first", the second "second"."""
-
-    def make(**options: Any) -> tuple[Node, Node]:
-        first = make_node("--name", "first", "--resources", "first=9", **options)
-        second = make_node("--name", "second", "--resources", "second=9", **options)
-        return first, second
-
-    return make
-
-
-FIRST = {"first": 1}
-SECOND = {"second": 1}
-
-
-def through(
-    make_client: MakeClient, make_proxy: MakeProxy, *nodes: Node, **options: Any
-) -> tuple[pp.Server, list[Proxy]]:
-    """A server that reaches the nodes through proxies; so do nodes that the client sends to
-    each other.
-    """
-    proxies = [make_proxy(node) for node in nodes]
-    return make_client(*proxies, **options), proxies
-
-
-def at(ledger: Ledger, server: pp.Server, resources: dict[str, int], gate: Gate) -> pp.Job[Any]:
-    """A large result that has been made and lies where there are these resources: a job that
-    needs it waits for the gate.
-    """
-    result = server.submit(made, (ledger,), resources=resources)
-    held = server.submit(pass_and_total, (result, *gate.args("held")), resources=resources)
-    ledger.note("go")
-    gate.await_inside("held")
-    assert not held.done()
-    return result
-
 
 # Where results are
 
@@ -246,11 +179,9 @@ def test_nodes_keep_nothing_that_nobody_refers_to(
 # Asking for results
 
 
-def test_a_result_is_brought_in_asyncio(
-    make_pair: MakePair, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    server = make_client(*make_pair(workers=2))
-    job = at(ledger, server, FIRST, gate)
+def test_a_result_is_brought_in_asyncio(gate: Gate, keep_result: KeepResult) -> None:
+    kept = keep_result()
+    job = kept.job
 
     async def ask() -> float:
         return total(await job)
@@ -259,12 +190,9 @@ def test_a_result_is_brought_in_asyncio(
     gate.open()
 
 
-def test_a_result_that_does_not_come_in_time(
-    make_pair: MakePair, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = at(ledger, server, FIRST, gate)
+def test_a_result_that_does_not_come_in_time(gate: Gate, keep_result: KeepResult) -> None:
+    kept = keep_result()
+    first, job = kept.first, kept.job
     first.freeze()
     assert job.done()
     assert job.state == "finished"
@@ -279,10 +207,10 @@ def test_a_result_that_does_not_come_in_time(
 
 
 def test_a_result_that_was_left_behind_is_told_after_the_end(
-    make_pair: MakePair, make_client: MakeClient, ledger: Ledger, gate: Gate
+    ledger: Ledger, gate: Gate, keep_result: KeepResult
 ) -> None:
-    server = make_client(*make_pair(workers=2))
-    job = at(ledger, server, FIRST, gate)
+    kept = keep_result()
+    server, job = kept.server, kept.job
     asked = at(ledger, server, FIRST, gate)
     assert total(asked.result()) == 7 * SIZE / 8
     server.destroy()
@@ -305,207 +233,7 @@ def test_a_failed_job_is_looked_into_with_what_lay_at_a_node(
     assert sum(map(len, record[2])) > SIZE
 
 
-def divide(array: NDArray[np.float64]) -> float:
-    """Fails."""
-    return total(array) / 0
-
-
-# When nodes go
-
-
-def test_a_result_is_made_again_when_its_node_is_lost(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    first.kill()
-    needs = server.submit(total, (job,), resources=SECOND)
-    again(make_node, first)
-    assert needs.result(PATIENCE) == 7 * SIZE / 8
-    assert ledger.count("made") == 2
-    assert total(job.result(PATIENCE)) == 7 * SIZE / 8
-    assert ledger.count("made") == 2, "once for all"
-    assert job.node == first.name
-    assert job.state == "finished"
-    server.wait()
-    assert ledger.count("made") == 2
-
-
-def again(make_node: MakeNode, node: Node) -> Node:
-    """A node like the first one of a pair, in its place."""
-    return make_node("--resources", "first=9", workers=2, port=node.port)
-
-
-def test_who_asks_for_a_result_that_was_lost_gets_it(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    first.kill()
-    with pytest.raises(TimeoutError):
-        job.result(timeout=0.1)
-    again(make_node, first)
-    assert total(job.result(PATIENCE)) == 7 * SIZE / 8
-    assert ledger.count("made") == 2
-
-
-def test_a_chain_is_made_again_whose_middle_nobody_has_kept(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = server.submit(made, (ledger,), resources=FIRST)
-    for _ in range(4):
-        job = server.submit(more, (job, ledger), resources=FIRST)
-    held = server.submit(pass_and_total, (job, *gate.args("held")), resources=FIRST)
-    ledger.note("go")
-    gate.await_inside("held")
-    gate.open()
-    assert held.result() == 11 * SIZE / 8
-    first.kill()
-    last = server.submit(total, (job,), resources=SECOND)
-    again(make_node, first)
-    assert last.result(PATIENCE) == 11 * SIZE / 8
-    assert (ledger.count("made"), ledger.count("more")) == (2, 8)
-
-
-def test_a_node_is_lost_while_another_gets_a_result_from_it(
-    make_pair: MakePair,
-    make_node: MakeNode,
-    make_client: MakeClient,
-    make_proxy: MakeProxy,
-    ledger: Ledger,
-    gate: Gate,
-) -> None:
-    first, second = make_pair(workers=2)
-    server, (proxy, _) = through(make_client, make_proxy, first, second)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    server.wait()
-    first.freeze()
-    needs = server.submit(total, (job,), resources=SECOND)
-    eventually(lambda: len(proxy.sent) > 1, "the other node asks for it")
-    first.kill()
-    again(make_node, first)
-    assert needs.result(PATIENCE) == 7 * SIZE / 8
-    assert ledger.count("made") == 2
-
-
-def fails_again(ledger: Ledger) -> NDArray[np.float64]:
-    """Succeeds once."""
-    ledger.await_words("go")
-    if ledger.note("made") > 1:
-        raise LookupError("not again")
-    return np.ones(SIZE // 8)
-
-
-def test_a_result_that_cannot_be_made_again_says_why(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = server.submit(fails_again, (ledger,), resources=FIRST)
-    held = server.submit(pass_and_total, (job, *gate.args("held")), resources=FIRST)
-    ledger.note("go")
-    gate.await_inside("held")
-    gate.open()
-    held.wait()
-    first.kill()
-    needs = server.submit(total, (job,), resources=SECOND)
-    again(make_node, first)
-    with pytest.raises(LookupError, match="not again"):
-        job.result(PATIENCE)
-    error = caught_from(needs)
-    assert isinstance(error, pp.DependencyFailed)
-    assert "not again" in str(error) or isinstance(error.__cause__, LookupError)
-    server.wait()
-
-
-def test_jobs_that_wait_for_a_result_to_be_made_again_can_be_cancelled(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    server.wait()
-    first.kill()
-    needs = [server.submit(total, (job,), resources=SECOND) for _ in range(3)]
-    eventually(lambda: server.get_active_nodes().get(first.name) is None, "it is lost")
-    assert needs[0].cancel()
-    assert needs[0].cancelled()
-    again(make_node, first)
-    assert needs[1].result(PATIENCE) == needs[2].result(PATIENCE) == 7 * SIZE / 8
-
-
-def test_a_node_that_leaves_hands_over_what_it_keeps(
-    make_pair: MakePair, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    server.wait()
-    first.terminate()
-    assert first.wait() == 0
-    assert server.submit(total, (job,), resources=SECOND).result() == 7 * SIZE / 8
-    assert total(job.result()) == 7 * SIZE / 8
-    assert ledger.count("made") == 1
-
-
-def combined(ledger: Ledger, *arrays: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One of several; noted."""
-    time.sleep(0.01)
-    ledger.note("combined")
-    return sum(arrays[1:], arrays[0]) % 1_000_003
-
-
-def layers_of(
-    server: pp.Server, ledger: Ledger, dice: random.Random, depth: int, width: int
-) -> list[tuple[pp.Job[Any], int]]:
-    """The last of many layers of large results, each of up to three of the layer before; and
-    what they must be.
-    """
-    layer = [(server.submit(np.full, (SMALL, n, np.int64)), n) for n in range(width)]
-    for _ in range(depth):
-        chosen = [dice.sample(layer, dice.randint(1, 3)) for _ in range(width)]
-        layer = [
-            (
-                server.submit(combined, (ledger, *(job for job, _ in inputs))),
-                sum(value for _, value in inputs) % 1_000_003,
-            )
-            for inputs in chosen
-        ]
-    return layer
-
-
-@pytest.mark.parametrize("ncpus", [0, 1])
-def test_a_graph_of_large_results_outlives_its_nodes(
-    ncpus: int, make_node: MakeNode, make_client: MakeClient, ledger: Ledger
-) -> None:
-    dice = new_dice()
-    nodes = [make_node(workers=1) for _ in range(3)]
-    server = make_client(*nodes, ncpus=ncpus, node_timeout=2)
-    last = layers_of(server, ledger, dice, depth=8, width=12)
-    for number, many in enumerate((15, 45)):
-        ledger.await_words("combined", many)
-        nodes[number].kill()
-        make_node(workers=1, port=nodes[number].port)
-    ledger.await_words("combined", 70)
-    # Its connections stay; it comes back as another one.
-    nodes[2].freeze()
-    for job, expected in last[:6]:
-        array = job.result(60)
-        assert (array[0], array[-1], len(array)) == (expected, expected, SMALL)
-    nodes[2].thaw()
-    sums = [server.submit(np.max, (job,)) for job, _ in last]
-    assert [job.result(60) for job in sums] == [expected for _, expected in last]
-    server.wait()
-    assert server.cancel() == 0
+# What comes here all the same
 
 
 def reduced(array: NDArray[np.float64], others: NDArray[np.float64] | float) -> Any:
@@ -558,82 +286,6 @@ def test_a_program_ends_whose_result_does_not_come(
     )
     assert program.ends() == 0
     assert program.out().split() == ["too", "late", "over"]
-
-
-def test_cancelling_everything_leaves_what_has_ended(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    server.wait()
-    first.kill()
-    with pytest.raises(TimeoutError):
-        job.result(timeout=0.1)
-    assert server.cancel() == 0
-    again(make_node, first)
-    assert total(job.result(PATIENCE)) == 7 * SIZE / 8
-    assert server.submit(total, (job,), resources=SECOND).result() == 7 * SIZE / 8
-
-
-def test_what_could_not_be_made_again_is_tried_again(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger, gate: Gate
-) -> None:
-    first, second = make_pair(workers=2)
-    server = make_client(first, second, node_timeout=1)
-    job = at(ledger, server, FIRST, gate)
-    gate.open()
-    server.wait()
-    first.kill()
-    needs = server.submit(total, (job,), resources=SECOND)
-    assert isinstance(caught_from(job), pp.ResourceError), "nobody has what it needs"
-    assert isinstance(caught_from(needs), pp.DependencyFailed)
-    again(make_node, first)
-    eventually(lambda: first.name in server.get_active_nodes(), "it is back")
-    assert server.submit(total, (job,), resources=SECOND).result() == 7 * SIZE / 8
-    assert total(job.result()) == 7 * SIZE / 8
-
-
-def test_what_is_made_again_keeps_to_the_limit_of_its_group(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger
-) -> None:
-    first, second = make_pair(workers=3)
-    server = make_client(first, second)
-    server.set_group("few", limit=1)
-    made_by = [server.submit(crowded, (ledger,), group="few", resources=FIRST) for _ in range(3)]
-    sums = [server.submit(total, (job,), resources=FIRST) for job in made_by]
-    ledger.note("go")
-    server.wait()
-    first.kill()
-    again(make_node, first)
-    sums += [server.submit(total, (job,), resources=SECOND) for job in made_by]
-    assert {job.result(PATIENCE) for job in sums} == {float(SIZE // 8)}
-    assert most_at_once(ledger) == 1
-
-
-def crowded(ledger: Ledger) -> NDArray[np.float64]:
-    """A large result; notes how many are made at once."""
-    ledger.await_words("go")
-    crowd(ledger, 0.05)
-    return np.ones(SIZE // 8)
-
-
-def test_a_failed_job_is_looked_into_when_its_input_was_lost(
-    make_pair: MakePair, make_node: MakeNode, make_client: MakeClient, ledger: Ledger
-) -> None:
-    first, second = make_pair(workers=1)
-    server = make_client(first, second)
-    job = server.submit(made, (ledger,), resources=FIRST)
-    failed = server.submit(divide, (job,), resources=FIRST)
-    ledger.note("go")
-    assert isinstance(failed.exception(), ZeroDivisionError)
-    first.kill()
-    again(make_node, first)
-    record = failed._record()
-    assert record is not None
-    assert sum(map(len, record[2])) > SIZE
-    assert ledger.count("made") == 2
 
 
 def test_what_a_callback_gets_comes_at_once(
