@@ -300,6 +300,7 @@ def test_what_a_callback_gets_comes_at_once(
     assert got == [7 * SIZE / 8]
     assert proxy.received[0] > SIZE
     assert needs.result() == 7 * SIZE / 8
+    assert len(proxy.sent[0]) > SIZE, "it was not left there, so the other job got it from here"
 
 
 def test_a_long_chain_comes_back_now_and_then(
