@@ -9,16 +9,13 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from pp._errors import SerializationError
 from pp._serialize.code import facts_about
 from pp._serialize.form import Form
 from pp._serialize.pickler import LRU_CACHE, Pickler
 from pp._serialize.rebuild_classes import renew_class
-
-if TYPE_CHECKING:
-    from pp._serialize.shipping import Module
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, LRU_CACHE)
 
@@ -79,7 +76,7 @@ class Bundle:
         path: tuple[str, ...],
         proto: int,
         reusable: bool,
-        modules: tuple[Module, ...] = (),
+        modules: bytes = b"",
     ) -> bytes:
         """The bytes for `pp._serialize.load.load_function`.
 
@@ -87,7 +84,7 @@ class Bundle:
             path: the `sys.path` that the worker is to have.
             proto: the pickle protocol.
             reusable: whether what is loaded once can serve many jobs.
-            modules: modules that nodes are to get along with it.
+            modules: modules that nodes are to get along with it, as in `Form`.
 
         Raises:
             SerializationError: something that is needed cannot be serialized.
@@ -106,7 +103,7 @@ class Bundle:
             reusable=reusable,
             bundled=self._is_bundled(),
             payload=payload,
-            modules=tuple(map(tuple, modules)),  # type: ignore[arg-type]
+            modules=modules,
         )
         return pickle.dumps(tuple(form), pickle.HIGHEST_PROTOCOL)
 

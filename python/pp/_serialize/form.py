@@ -25,8 +25,8 @@ class Form(NamedTuple):
             with names.
         retry_on: pickled, the exceptions after which its jobs may be tried again; empty if there
             are none.
-        modules: modules of the client's project, for nodes: name, whether it is a package,
-            file name and source of each.
+        modules: modules of the client's project, for nodes: see `pp._serialize.shipped`.
+            Empty if there are none.
     """
 
     python: tuple[int, int]
@@ -37,7 +37,7 @@ class Form(NamedTuple):
     bundled: bool
     payload: bytes
     mapped: bool = False
-    modules: tuple[tuple[str, bool, str, str], ...] = ()
+    modules: bytes = b""
     keywords: bool = False
     retry_on: bytes = b""
 

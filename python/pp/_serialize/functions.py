@@ -15,7 +15,7 @@ from pp._serialize.guards import Guards, survey
 from pp._serialize.imports import import_statements
 
 if TYPE_CHECKING:
-    from pp._serialize.shipping import Module, Shipper
+    from pp._serialize.shipping import Shipper
 
 __all__ = ["FunctionPacker", "PackedFunction"]
 
@@ -179,7 +179,7 @@ class FunctionPacker:
         portable = self._shipper is not None
         statements = import_statements(modules)
         bundle = Bundle(func, depfuncs, statements, globals, portable=portable)
-        shipped = () if self._shipper is None else self._shipper.modules()
+        shipped = b"" if self._shipper is None else self._shipper.packed()
         guards, blob = _serialized(func, bundle, path, proto, shipped)
         if entry is not None and entry.packed.blob == blob:
             packed = entry.packed
@@ -249,7 +249,7 @@ class FunctionPacker:
 
 
 def _serialized(
-    func: Any, bundle: Bundle, path: tuple[str, ...], proto: int, modules: tuple[Module, ...]
+    func: Any, bundle: Bundle, path: tuple[str, ...], proto: int, modules: bytes
 ) -> tuple[Guards | None, bytes]:
     guards = survey(func, bundle.others())
     reusable = guards is not None and guards.pure

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import os
+import pickle
 import sys
 import sysconfig
 import types
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -23,6 +25,9 @@ _MOST = 64 * 2**20
 
 # Directories that hold what was installed.
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+# The source of this project: 1.17 MB become 0.32 in 12 ms; the most that is had is 0.28, in 76.
+_COMPRESSION = 3
 
 # Never the client's: the script itself, and this package.
 _NEVER = frozenset({"__main__", "__mp_main__", "pp"})
@@ -65,6 +70,7 @@ class Shipper:
         self._root = os.path.join(os.path.realpath(root), "")
         self._names = tuple(names)
         self._read: dict[str, _Read] = {}
+        self._packed: tuple[tuple[Module, ...], bytes] = ((), b"")
         self._complained = False
         paths = sysconfig.get_paths()
         self._foreign = tuple(
@@ -79,6 +85,19 @@ class Shipper:
                     "ship: no module %r is found here as yet whose source in Python could travel",
                     name,
                 )
+
+    def packed(self) -> bytes:
+        """The same modules as they travel, for `pp._serialize.shipped.install`; empty if there
+        are none. It is the same object while they are the same.
+        """
+        modules = self.modules()
+        known, packed = self._packed
+        if modules != known:
+            plain = pickle.dumps([*map(tuple, modules)], pickle.HIGHEST_PROTOCOL)
+            packed = zlib.compress(plain, _COMPRESSION) if modules else b""
+            # In one step: any thread may come for it.
+            self._packed = modules, packed
+        return packed
 
     def modules(self) -> tuple[Module, ...]:
         """The modules that are to travel at the moment, by name."""

@@ -97,6 +97,20 @@ def test_a_source_is_read_again_when_it_has_changed(project: Path) -> None:
     assert names(shipper) == [], "nobody could import it"
 
 
+def test_modules_are_packed_once(project: Path) -> None:
+    shipper = Shipper(str(project))
+    assert shipper.packed() == b"", "a function without any says so in no bytes"
+    write(project, mine="X = 1\n" * 10_000)
+    importlib.import_module("mine")
+    packed = shipper.packed()
+    assert packed is shipper.packed()
+    assert len(packed) < 2_000
+    write(project, mine="X = 22\n")
+    assert shipper.packed() != packed
+    write(project, mine="X = = 3\n")
+    assert shipper.packed() == b""
+
+
 def test_sources_are_read_in_their_own_encoding(project: Path) -> None:
     (project / "latin.py").write_bytes("# coding: latin-1\nX = 'é'\r\n".encode("latin-1"))
     importlib.import_module("latin")
