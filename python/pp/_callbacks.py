@@ -252,6 +252,14 @@ class CallbackRunner:
         if thread is not None and thread is not threading.current_thread():
             thread.join(_PATIENCE)
 
+    def enter_child(self) -> None:
+        """In a forked child: callbacks are for the parent to run, and its thread may have held
+        the locks.
+        """
+        self._lock = threading.Lock()
+        self.turn = threading.RLock()
+        self._jobs = {}
+
     def _callback_of(self, job: Job[Any]) -> Callback | None:
         """None once it has run."""
         with self._lock:

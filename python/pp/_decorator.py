@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from pp._forks import in_child
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -164,6 +166,15 @@ def _check(options: dict[str, Any]) -> None:
 
 _lock = threading.Lock()
 _own: Server | None = None
+
+
+def _enter_child() -> None:
+    """In a forked child: a thread that is not there may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+in_child(_enter_child)
 
 
 def _own_server() -> Server:

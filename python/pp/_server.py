@@ -19,6 +19,7 @@ from pp._arguments import Certificates
 from pp._callbacks import Callback, CallbackRunner
 from pp._core import Engine, Function, Group, Job, KnownFunctions, Ref, Submitter
 from pp._errors import DestroyedServerError, PPError
+from pp._forks import in_child
 from pp._map.aface import MapsItemsAsync
 from pp._serialize.form import reformed
 from pp._serialize.functions import FunctionPacker, PackedFunction, name_of
@@ -550,9 +551,10 @@ def _enter_child() -> None:
     """In a forked child: its own servers are its own to end."""
     global _owner
     _owner = os.getpid()
+    for runner in _live:
+        runner.enter_child()
     _live.clear()
 
 
 atexit.register(_end_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_enter_child)
+in_child(_enter_child)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import pp
 from tests import jobs
 from tests.executor.conftest import MakeExecutor
-from tests.support import MakeServer, formatted
+from tests.support import Gate, MakeServer, formatted
 
 
 def capture(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -168,20 +170,60 @@ def test_there_must_be_workers(workers: int) -> None:
         pp.Executor(1, max_tasks_per_child=1, max_jobs_per_worker=1)
 
 
-def test_a_forked_child_has_no_part_in_it(executor: pp.Executor) -> None:
-    assert executor.submit(jobs.echo, 1).result() == 1
-    pending = executor.submit(jobs.echo, 2)
+def end_of_child(executor: pp.Executor, future: concurrent.futures.Future[Any]) -> int:
+    """How a forked child ends that tries what it can; 7 is as it should be."""
     child = os.fork()
     if child == 0:
+        # It must not wait for ever, and has no test to end it.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)
         try:
-            repr(pending)
+            repr(future)
+            future.done()
             executor.shutdown()
             executor.submit(jobs.echo, 1)
         except pp.PPError:
             os._exit(7)
         os._exit(8)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_forked_child_has_no_part_in_it(executor: pp.Executor) -> None:
+    assert executor.submit(jobs.echo, 1).result() == 1
+    pending = executor.submit(jobs.echo, 2)
+    assert end_of_child(executor, pending) == 7
     assert pending.result() == 2
+
+
+def test_a_forked_child_minds_no_locks_of_threads_that_it_has_not(
+    executor: pp.Executor, gate: Gate
+) -> None:
+    pending = executor.submit(jobs.pass_gate, *gate.args("runs"))
+    server = executor._server
+    held, may_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with pending._condition, executor._backlog._condition, server._callbacks._lock:
+            held.set()
+            may_go.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        assert end_of_child(executor, pending) == 7
+    finally:
+        may_go.set()
+        gate.open()
+        thread.join()
+    pending.result()
+
+
+def test_a_fork_while_ends_are_told_harms_neither(executor: pp.Executor) -> None:
+    for _ in range(30):
+        futures = [executor.submit(jobs.echo, number) for number in range(20)]
+        assert end_of_child(executor, futures[-1]) == 7
+        assert [future.result() for future in futures] == list(range(20))
 
 
 def test_after_its_end_it_can_still_be_looked_at(executor: pp.Executor) -> None:

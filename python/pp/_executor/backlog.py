@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pp._errors import InitializerError
+from pp._forks import in_child
 
 if TYPE_CHECKING:
     from pp._core import Job
@@ -125,6 +125,12 @@ class Backlog:
         for future in reversed(futures):
             future.fail(_copy(error))
 
+    def renew_locks(self) -> None:
+        """In a forked child: threads that are not there may have held them."""
+        self._condition = threading.Condition()
+        for future in self._futures:
+            future.renew_lock()
+
 
 def _copy(error: InitializerError) -> InitializerError:
     """The same, for another to raise: tracebacks are not to be mixed."""
@@ -160,8 +166,10 @@ def _finish_all() -> None:
 
 
 def _enter_child() -> None:
-    """In a forked child: what its parent has submitted is not its own."""
+    """In a forked child: what its parent has submitted is not its own, but can be looked at."""
     global _lock, _backlogs, _is_exiting
+    for backlog in _backlogs:
+        backlog.renew_locks()
     _lock = threading.Lock()
     _backlogs = weakref.WeakSet()
     _is_exiting = False
@@ -173,5 +181,4 @@ try:
 except RuntimeError:
     # The program ends already.
     _is_exiting = True
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_enter_child)
+in_child(_enter_child)

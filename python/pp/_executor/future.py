@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import _base as states
@@ -104,6 +105,10 @@ class JobFuture(Future[T]):
             # Not of the user's: that comes to the main thread.
             self._settle("raised", error)
         self._tell()
+
+    def renew_lock(self) -> None:
+        """In a forked child: a thread that is not there may have held it."""
+        self._condition = threading.Condition()
 
     def _wait(self) -> None:
         """Waits for the job itself: to be woken by another thread takes longer."""

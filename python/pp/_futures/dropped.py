@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pp import _core
+from pp._forks import in_child
 
 if TYPE_CHECKING:
     from pp._core import Job
@@ -57,6 +58,15 @@ class _Runner:
 
 
 _runner = _Runner()
+
+
+def _enter_child() -> None:
+    """In a forked child: the thread is not there."""
+    global _runner
+    _runner = _Runner()
+
+
+in_child(_enter_child)
 
 
 def call_at_end(job: Job[Any], function: _Function) -> bool:

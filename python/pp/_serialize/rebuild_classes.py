@@ -16,7 +16,18 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+from pp._forks import in_child
+
 _lock = threading.RLock()
+
+
+def _enter_child() -> None:
+    """In a forked child: a thread that is not there may have held it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+in_child(_enter_child)
 # Classes by identity, while they live.
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 
