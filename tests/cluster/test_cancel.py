@@ -61,6 +61,7 @@ def test_a_running_job_is_asked_to_end(
     assert [other.result() for other in after] == [f"job {n}" for n in range(20)]
     assert all(ledger.count(f"job {n}") == 1 for n in range(20))
     assert server.submit(where).result() == ("far", worker), "the same worker goes on"
+    assert (job.node, job.worker_pid, job.attempts) == (node.name, worker, 1)
     assert len(ledger.after("holds ")) == 1
 
 
@@ -289,6 +290,52 @@ def test_what_a_job_wrote_there(make_node: MakeNode, make_client: MakeClient) ->
     assert long.stderr.endswith("to err 199999\nbeware\n")
     assert 2**20 - 100 <= len(long.stderr) <= 2**20
     assert (quiet.stdout, quiet.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+@pytest.mark.parametrize("behind_a_gateway", [False, True])
+def test_what_a_job_wrote_there_before_it_was_cancelled(
+    behind_a_gateway: bool,
+    lines: int,
+    make_node: MakeNode,
+    make_client: MakeClient,
+    ledger: Ledger,
+) -> None:
+    def write(ledger: Ledger, lines: int) -> None:
+        print("to out\n" * lines, end="")
+        print("to err", file=sys.stderr)
+        hold(ledger)
+
+    node = make_node("--name", "far", workers=1)
+    if behind_a_gateway:
+        node = make_node("--name", "gate", "--ppservers", node.name, workers=0)
+    server = make_client(node)
+    job = server.submit(write, (ledger, lines))
+    worker = int(ledger.await_one("holds "))
+    waits = server.submit(where)
+    assert waits.cancel()
+    assert job.cancel()
+    ends_cancelled(job)
+    ends_cancelled(waits)
+    assert (job.stdout, job.stderr) == ("to out\n" * lines, "to err\n")
+    assert (job.node, job.worker_pid, job.attempts) == (node.name, worker, 1)
+    assert (waits.stdout, waits.node, waits.attempts) == ("", None, 0)
+
+
+def test_where_a_job_ran_whose_worker_was_killed_there(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    def die_once_and_go_on(ledger: Ledger) -> None:
+        if ledger.note("die") == 1:
+            os._exit(1)
+        heedless(ledger)
+
+    node = make_node(workers=1)
+    job = make_client(node).submit(die_once_and_go_on, (ledger,))
+    worker = int(ledger.await_one("holds "))
+    assert job.cancel()
+    ends_cancelled(job)
+    assert (job.node, job.worker_pid, job.attempts) == (node.name, worker, 2)
 
 
 def test_what_a_job_wrote_there_before_it_raised(

@@ -1,6 +1,6 @@
 //! Working for a parent: the jobs that it has sent here, by its own numbers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::time::Time;
 use crate::{JobId, JobState, Scheduler};
@@ -12,6 +12,17 @@ pub enum Answer {
     End,
     /// That it is given back, as was asked for.
     GivenBack,
+    /// That it was cancelled, as was asked for, and how it ran if it did.
+    Cancelled,
+}
+
+/// What the parent wants of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    /// To have it back, unless it has begun.
+    Back,
+    /// That it ends.
+    End,
 }
 
 /// The jobs of a parent, which is a scheduler for which this one is an executor.
@@ -22,8 +33,8 @@ pub enum Answer {
 #[derive(Debug, Default)]
 pub struct Service {
     jobs: HashMap<u64, JobId>,
-    /// Jobs that were asked for, and for which the parent waits for an answer.
-    asked: BTreeSet<u64>,
+    /// What was asked of jobs, for which the parent waits for an answer.
+    asked: BTreeMap<u64, Wish>,
 }
 
 impl Service {
@@ -38,16 +49,21 @@ impl Service {
         self.jobs.contains_key(&number)
     }
 
-    /// Whether the parent waits for an answer about this job.
-    pub fn is_asked(&self, number: u64) -> bool {
-        self.asked.contains(&number)
+    /// Whether the parent wants this job back.
+    pub fn is_asked_back(&self, number: u64) -> bool {
+        self.asked.get(&number) == Some(&Wish::Back)
+    }
+
+    fn ask(&mut self, number: u64, wish: Wish) {
+        let asked = self.asked.entry(number).or_insert(wish);
+        *asked = wish.max(*asked);
     }
 
     /// The parent wants a job back unless it has begun. If it is not here any more, its end
     /// was told.
     pub fn recall<J>(&mut self, number: u64, scheduler: &mut Scheduler<J>, now: Time) {
         if let Some(&job) = self.jobs.get(&number) {
-            self.asked.insert(number);
+            self.ask(number, Wish::Back);
             scheduler.give_back(job, now);
         }
     }
@@ -55,7 +71,7 @@ impl Service {
     /// The parent wants a job to end, wherever it is.
     pub fn cancel<J>(&mut self, number: u64, scheduler: &mut Scheduler<J>, now: Time) {
         if let Some(&job) = self.jobs.get(&number) {
-            self.asked.insert(number);
+            self.ask(number, Wish::End);
             scheduler.cancel(job, now);
         }
     }
@@ -63,10 +79,10 @@ impl Service {
     /// A job has ended, by being cancelled or otherwise: what the parent is to be told.
     pub fn ended(&mut self, number: u64, is_cancelled: bool) -> Answer {
         self.jobs.remove(&number);
-        if self.asked.remove(&number) && is_cancelled {
-            Answer::GivenBack
-        } else {
-            Answer::End
+        match self.asked.remove(&number) {
+            Some(Wish::Back) if is_cancelled => Answer::GivenBack,
+            Some(Wish::End) if is_cancelled => Answer::Cancelled,
+            _ => Answer::End,
         }
     }
 
@@ -81,7 +97,7 @@ impl Service {
             let job = jobs.get(number).and_then(|&job| scheduler.job(job));
             job.is_none_or(|job| matches!(job.state, JobState::Sent { .. }))
         };
-        let begun: Vec<u64> = self.asked.iter().copied().filter(is_begun).collect();
+        let begun: Vec<u64> = self.asked.keys().copied().filter(is_begun).collect();
         for number in &begun {
             self.asked.remove(number);
         }
@@ -190,6 +206,27 @@ mod tests {
         assert_eq!(ends(&mut scheduler), [(70, Ending::Cancelled)]);
         assert_eq!(service.ended(70, true), Answer::GivenBack);
         assert!(scheduler.is_empty() && service.is_empty());
+    }
+
+    #[test]
+    fn what_is_to_end_does_not_come_back() {
+        let (mut scheduler, _) = scheduler_with_node();
+        let mut service = Service::default();
+        submit(&mut scheduler, &mut service, 70);
+        for number in [71, 72, 73] {
+            submit(&mut scheduler, &mut service, number);
+        }
+        service.recall(71, &mut scheduler, NOW);
+        assert!(service.is_asked_back(71));
+        service.cancel(72, &mut scheduler, NOW);
+        service.recall(73, &mut scheduler, NOW);
+        service.cancel(73, &mut scheduler, NOW);
+        service.recall(73, &mut scheduler, NOW);
+        assert!(!service.is_asked_back(72) && !service.is_asked_back(73));
+        assert_eq!(ends(&mut scheduler).len(), 3);
+        let answers = [71, 72, 73].map(|number| service.ended(number, true));
+        let wanted = [Answer::GivenBack, Answer::Cancelled, Answer::Cancelled];
+        assert_eq!(answers, wanted);
     }
 
     #[test]

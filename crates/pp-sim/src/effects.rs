@@ -90,7 +90,7 @@ impl Engine {
     /// Tells the parent what a job was charged with that is given back.
     fn report_charges(&self, work: Work, charges: Charges, world: &mut World) {
         let uplink = self.uplink.as_ref();
-        let uplink = uplink.filter(|uplink| uplink.service.is_asked(work.up()));
+        let uplink = uplink.filter(|uplink| uplink.service.is_asked_back(work.up()));
         if let Some(uplink) = uplink.filter(|_| !charges.is_none()) {
             let job = JobId::from_u64(work.up());
             world.say(uplink.link, NODE, Message::Charge { job, charges });

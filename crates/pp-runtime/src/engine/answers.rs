@@ -46,19 +46,30 @@ impl Uplink {
     ) -> Result<(), EncodeError> {
         let stays = self.kept.job_left(job);
         let is_withdrawn = outcome.failure().is_some_and(reported::is_withdrawal);
-        if self.service.ended(job, is_withdrawn) == Answer::GivenBack {
+        let answer = self.service.ended(job, is_withdrawn);
+        let was_cancelled = answer == Answer::Cancelled;
+        if answer == Answer::GivenBack || was_cancelled && ran.worker == 0 {
             return self.answer_recall(job, true);
         }
         let head = Head {
             job,
-            status: outcome.status(),
+            status: if was_cancelled {
+                Status::Stopped
+            } else {
+                outcome.status()
+            },
             run_ns: u64::try_from(ran.run_time.as_nanos()).unwrap_or(u64::MAX),
             worker: ran.worker,
             attempts: ran.attempts,
         };
         if let Some(failure) = outcome.failure() {
             let printed = outcome.report().map(Report::printed).unwrap_or_default();
-            let body = reported::encode(failure).into();
+            let body = if was_cancelled {
+                Vec::new()
+            } else {
+                reported::encode(failure)
+            };
+            let body = body.into();
             return self.tell_result(head, body, printed, (&[], false));
         }
         let Some(report) = outcome.report() else {

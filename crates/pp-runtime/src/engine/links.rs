@@ -165,7 +165,7 @@ impl State {
     pub(super) fn report_charges(&mut self, job: &Job, charges: Charges) {
         if let Some(uplink) = &mut self.links.uplink
             && !charges.is_none()
-            && uplink.service.is_asked(job.number())
+            && uplink.service.is_asked_back(job.number())
             && let Err(error) = uplink.tell_charges(job.number(), charges)
         {
             self.links.unable = Some(error.to_string());
