@@ -48,17 +48,7 @@ fn as_executor(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolE
         ToExecutor::Forget { function } => drop(assembler.discard(Stream::Function(function))),
         ToExecutor::Carry { segment, body } => begin(assembler, Stream::Segment(segment), body)?,
         ToExecutor::Drop { segment } => drop(assembler.discard(Stream::Segment(segment))),
-        ToExecutor::Ping { .. }
-        | ToExecutor::Shutdown
-        | ToExecutor::Segment { .. }
-        | ToExecutor::Use { .. }
-        | ToExecutor::Introduce { .. }
-        | ToExecutor::Cancel { .. }
-        | ToExecutor::Terms { .. }
-        | ToExecutor::Need { .. }
-        | ToExecutor::Share { .. }
-        | ToExecutor::Grant { .. }
-        | ToExecutor::Refuse { .. } => {}
+        _ => {}
     }
     Ok(false)
 }
@@ -80,17 +70,7 @@ fn as_parent(body: &[u8], assembler: &mut Assembler) -> Result<bool, ProtocolErr
         FromExecutor::More { stream, bytes } => drop(assembler.more(stream, bytes)?),
         FromExecutor::Recalled { job, .. } => drop(assembler.ignore(Stream::Job(job))),
         FromExecutor::Carry { segment, body } => begin(assembler, Stream::Segment(segment), body)?,
-        FromExecutor::Ready { .. }
-        | FromExecutor::Introduce { .. }
-        | FromExecutor::Capacity { .. }
-        | FromExecutor::Leaving
-        | FromExecutor::Charge { .. }
-        | FromExecutor::Credit { .. }
-        | FromExecutor::Pong { .. }
-        | FromExecutor::Want { .. }
-        | FromExecutor::Place { .. }
-        | FromExecutor::Release { .. }
-        | FromExecutor::Fault { .. } => {}
+        _ => {}
     }
     Ok(false)
 }
