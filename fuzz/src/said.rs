@@ -64,7 +64,7 @@ pub enum ByParent<'a> {
     Forget(Number),
     Recall(Number),
     Cancel(Number),
-    Terms(Number, u64, u32),
+    Terms(Number, u64, u32, i32),
     Need(Number, &'a str, u64),
     Share(Number, u32, u64, Option<&'a str>),
     Ping(u64),
@@ -112,10 +112,11 @@ impl ByParent<'_> {
             },
             Self::Recall(job) => ToExecutor::Recall { job: job.into() },
             Self::Cancel(job) => ToExecutor::Cancel { job: job.into() },
-            Self::Terms(job, time_limit_ns, slots) => ToExecutor::Terms {
+            Self::Terms(job, time_limit_ns, slots, priority) => ToExecutor::Terms {
                 job: job.into(),
                 time_limit_ns,
                 slots,
+                priority,
             },
             Self::Need(job, resource, amount) => ToExecutor::Need {
                 job: job.into(),

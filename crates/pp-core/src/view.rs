@@ -194,6 +194,12 @@ impl<J> Scheduler<J> {
         (class.demand != NOTHING).then(|| self.demands.get(class.demand))
     }
 
+    /// The priority of a live job; 0 of one that is not.
+    pub fn priority(&self, job: JobId) -> i32 {
+        let class = self.jobs.get(job).map(|entry| entry.class);
+        class.map_or(0, |class| self.classes.get(class).priority)
+    }
+
     /// How long a live job may run at a time, if that is limited.
     pub fn time_limit(&self, job: JobId) -> Option<Duration> {
         self.time_limits.get(job)

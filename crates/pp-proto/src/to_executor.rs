@@ -151,6 +151,8 @@ pub enum ToExecutor<'a> {
         time_limit_ns: u64,
         /// How many slots it takes.
         slots: u32,
+        /// Of those that wait there for the same parent, jobs of higher priority go first.
+        priority: i32,
     },
     /// The job that comes next needs this much of a resource. Sent once for each.
     Need {

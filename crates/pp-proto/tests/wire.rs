@@ -39,8 +39,15 @@ fn frame_from(message: &FromExecutor<'_>) -> Vec<u8> {
     frame
 }
 
-/// Numbers of different length, so that a swap of fields shows.
+/// All messages to executors.
 fn messages_to() -> Vec<ToExecutor<'static>> {
+    let mut messages = first_messages_to();
+    messages.extend(more_messages_to());
+    messages
+}
+
+/// Numbers of different length, so that a swap of fields shows.
+fn first_messages_to() -> Vec<ToExecutor<'static>> {
     let part = Payload::new(1_000_000, b"abc").unwrap();
     vec![
         ToExecutor::Hello {
@@ -97,6 +104,12 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
         },
         ToExecutor::Refuse { job: 1 },
         ToExecutor::Drop { segment: 5 },
+    ]
+}
+
+/// The same, of messages that only nodes get, or that came later.
+fn more_messages_to() -> Vec<ToExecutor<'static>> {
+    vec![
         ToExecutor::Introduce {
             python: (3, 12, 1),
             patience_ms: 5_000,
@@ -108,6 +121,7 @@ fn messages_to() -> Vec<ToExecutor<'static>> {
             job: 301,
             time_limit_ns: 1_500_000_000,
             slots: 2,
+            priority: -3,
         },
         ToExecutor::Need {
             job: 301,

@@ -82,6 +82,7 @@ impl Draft {
                 job: first,
                 time_limit_ns: self.numbers[1],
                 slots: self.small.2,
+                priority: self.small.2.cast_signed(),
             },
             18 => ToExecutor::Need {
                 job: first,

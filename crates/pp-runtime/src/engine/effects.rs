@@ -141,13 +141,14 @@ impl Shared {
         };
         if state.links.nodes.contains_key(&id) {
             let time_limit = state.scheduler.time_limit(job_id);
+            let priority = state.scheduler.priority(job_id);
             let needs = state.needs_of(job_id);
             let stays = job.is_to_stay();
             if stays {
                 job.tell_once();
             }
             return with_node(state, id, |node| {
-                node.send_terms(job_id, time_limit, needs.as_ref())?;
+                node.send_terms(job_id, time_limit, priority, needs.as_ref())?;
                 node.send_job(job_id, job.function().id(), args)?;
                 if stays { node.keep(job_id) } else { Ok(()) }
             });

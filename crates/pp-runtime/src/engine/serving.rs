@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pp_core::Terms;
 use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
@@ -80,11 +79,7 @@ impl Shared {
                     args,
                     limits,
                 } => {
-                    let terms = Terms {
-                        time_limit: limits.time_limit,
-                        demand: state.resources.demand(&limits.needs),
-                        ..Terms::default()
-                    };
+                    let terms = limits.terms(&mut state.resources);
                     let group = Arc::clone(&self.all);
                     group.job_submitted();
                     let submitted = self.born.elapsed();

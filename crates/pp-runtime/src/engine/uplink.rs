@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pp_core::{Charges, Service};
+use pp_core::{Charges, Service, Terms};
 use pp_proto::{
     Assembler, EncodeError, FromExecutor, Payload, ProtocolError, Stream, Ticket, ToExecutor,
 };
@@ -17,7 +17,7 @@ use super::functions::Function;
 use super::kept_here::KeptHere;
 use super::node::Parting;
 use super::pulse::Pulse;
-use super::resources::Needs;
+use super::resources::{Names, Needs};
 use crate::blob::Blob;
 use crate::exports::Exports;
 use crate::net::Link;
@@ -95,7 +95,20 @@ impl Incomplete {
 #[derive(Debug, Default)]
 pub(super) struct JobLimits {
     pub(super) time_limit: Option<Duration>,
+    pub(super) priority: i32,
     pub(super) needs: Needs,
+}
+
+impl JobLimits {
+    /// The same for the scheduler. The parent has the rest.
+    pub(super) fn terms(&self, names: &mut Names) -> Terms {
+        Terms {
+            time_limit: self.time_limit,
+            priority: self.priority,
+            demand: names.demand(&self.needs),
+            ..Terms::default()
+        }
+    }
 }
 
 /// The parent.
@@ -292,7 +305,8 @@ impl Uplink {
                 job,
                 time_limit_ns,
                 slots,
-            } => self.note_terms(job, time_limit_ns, slots)?,
+                priority,
+            } => self.note_terms(job, time_limit_ns, slots, priority)?,
             ToExecutor::Need {
                 job,
                 resource,

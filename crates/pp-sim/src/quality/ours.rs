@@ -8,9 +8,9 @@
 //!
 //! Data comes with the message that brings a job, so a machine hands a job to its scheduler
 //! when all of it has come. The client's scheduler knows the network's rate and where results
-//! have stayed, but not who got a copy of them later. It knows the priority of a job, and its
-//! client as a share; machines do not. It counts what jobs need beyond slots, as in the product. Graphs are submitted as a whole, as programs do it; what
-//! is released later is submitted then.
+//! have stayed, but not who got a copy of them later. It knows a job's client
+//! as a share; machines do not. It counts what jobs need beyond slots, as in the product. Graphs
+//! are submitted as a whole, as programs do it; what is released later is submitted then.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
@@ -229,6 +229,7 @@ impl Site {
         let function = FunctionId::from_u64(world.job(job).function.into());
         let work = Work { number: job };
         let terms = Terms {
+            priority: world.job(job).priority,
             demand: Demand {
                 slots: world.job(job).needs.slots,
                 amounts: Vec::new(),

@@ -67,9 +67,10 @@ impl Node {
         &mut self,
         job: JobId,
         time_limit: Option<Duration>,
+        priority: i32,
         needs: Option<&Needs>,
     ) -> Result<(), EncodeError> {
-        if time_limit.is_none() && needs.is_none() {
+        if time_limit.is_none() && priority == 0 && needs.is_none() {
             return Ok(());
         }
         let job = job.as_u64();
@@ -81,6 +82,7 @@ impl Node {
             job,
             time_limit_ns: nanos,
             slots: needs.map_or(1, |needs| needs.slots),
+            priority,
         })?;
         for (resource, amount) in needs.map_or(&[][..], |needs| &needs.amounts) {
             let amount = *amount;

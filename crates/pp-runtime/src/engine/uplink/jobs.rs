@@ -32,12 +32,14 @@ impl Uplink {
         job: u64,
         time_limit_ns: u64,
         slots: u32,
+        priority: i32,
     ) -> Result<(), Parting> {
         if self.limited.is_some() {
             return Err(Parting::Unexpected("second terms for a job"));
         }
         let limits = JobLimits {
             time_limit: (time_limit_ns > 0).then(|| Duration::from_nanos(time_limit_ns)),
+            priority,
             needs: Needs {
                 slots,
                 amounts: Vec::new(),

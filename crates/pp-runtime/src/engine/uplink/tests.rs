@@ -268,6 +268,51 @@ fn a_job_is_given_back_whose_input_does_not_come_from_another_node() {
 }
 
 #[test]
+fn a_job_has_its_terms_and_the_next_one_none() {
+    let pool = Pool::new(Some(0));
+    let mut ends = Ends::new(&pool);
+    let (limit, needs) = (
+        Some(Duration::from_secs(2)),
+        Needs {
+            slots: 3,
+            amounts: vec![("gpu".into(), 500)],
+        },
+    );
+    ends.node
+        .send_terms(job(1), limit, -7, Some(&needs))
+        .unwrap();
+    ends.send(job(1), Vec::new());
+    ends.node.send_terms(job(2), None, 9, None).unwrap();
+    ends.send(job(2), Vec::new());
+    ends.node.send_terms(job(3), None, 0, None).unwrap();
+    ends.send(job(3), Vec::new());
+    ends.deliver();
+    ends.grant();
+    let mut names = Names::default();
+    let gpu = names.demand(&needs).amounts[0].0;
+    let terms = ends.wishes.drain(..).filter_map(|wish| match wish {
+        Wish::Run { limits, .. } => Some(limits.terms(&mut names)),
+        _ => None,
+    });
+    let terms: Vec<_> = terms
+        .map(|terms| {
+            (
+                terms.time_limit,
+                terms.priority,
+                terms.demand.slots,
+                terms.demand.amounts,
+            )
+        })
+        .collect();
+    let wanted = [
+        (limit, -7, 3, vec![(gpu, 500)]),
+        (None, 9, 1, vec![]),
+        (None, 0, 1, vec![]),
+    ];
+    assert_eq!(terms, wanted);
+}
+
+#[test]
 fn what_a_parent_may_not_want_ends_the_session() {
     let pool = Pool::new(Some(0));
     let wants = |ask: &dyn Fn(&mut Node)| {
