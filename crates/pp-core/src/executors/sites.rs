@@ -259,8 +259,7 @@ impl ExecutorTable {
         let Site::Node(slot) = site else {
             return false;
         };
-        let has_free = |stock: &Stock| stock.has_free(demand);
-        demand.slots() == 1 && self.room(slot).is_some() && self.stock(site).is_some_and(has_free)
+        demand.slots() == 1 && self.room(slot).is_some() && self.has_free(site, demand)
     }
 
     /// Of the machines that a job may be sent ahead to, the one that would start it soonest.

@@ -113,3 +113,26 @@ fn what_it_has_taken_is_given_back_with_it() {
     cluster.lose(node);
     assert_eq!(cluster.holder(next), None);
 }
+
+/// Else it would come and go for as long as others have what it needs.
+#[test]
+fn what_a_node_has_refused_is_not_sent_ahead_to_it_either() {
+    let (mut cluster, [node, other], _) = busy();
+    let (job, now) = (submit(&mut cluster, &needs(1, 1)), cluster.now);
+    assert_eq!(cluster.holder(job), Some(node));
+    cluster.scheduler.refused(node, job, now);
+    cluster.absorb();
+    assert_eq!(cluster.holder(job), None);
+    let set = |cluster: &mut Cluster, node| {
+        let machine = Machine::Node(node);
+        cluster.scheduler.set_supply(machine, &[(GPU, 1)], now);
+        cluster.absorb();
+    };
+    set(&mut cluster, other);
+    assert_eq!(cluster.holder(job), Some(other), "it has refused nothing");
+    cluster.scheduler.refused(other, job, now);
+    cluster.absorb();
+    assert_eq!(cluster.holder(job), None);
+    set(&mut cluster, node);
+    assert_eq!(cluster.holder(job), Some(node), "it may have it again");
+}
