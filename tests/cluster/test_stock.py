@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import groupby
 
 import pytest
@@ -32,6 +34,14 @@ def visible(directory: str, name: str) -> str:
     """The GPUs that it was given."""
     jobs.pass_gate(directory, name)
     return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def never_end(directory: str, name: str) -> None:
+    """Runs until it is killed."""
+    jobs.pass_gate(directory, name)
+    while True:
+        with suppress(KeyboardInterrupt):
+            time.sleep(60)
 
 
 def hold(
@@ -229,6 +239,20 @@ def test_what_cancelled_and_late_jobs_had_is_free_again(
     after = first.submit(jobs.echo, (3,), resources=ONE)
     assert isinstance(caught_from(late), pp.JobTimeout)
     assert after.result() == 3
+
+
+def test_what_a_killed_job_had_is_had_by_the_next_one_of_the_same_client(
+    make_node: MakeNode, make_client: MakeClient, gate: Gate
+) -> None:
+    node = make_node("--resources", "licence=1", workers=2)
+    server = make_client(node, cancel_grace=0)
+    gate.open()
+    killed = server.submit(never_end, gate.args("killed"), resources=ONE)
+    gate.await_inside("killed")
+    # It comes to the node as soon as the job has ended for the client: its worker is there still.
+    waits = server.submit(jobs.echo, (1,), resources=ONE)
+    assert killed.cancel()
+    assert waits.result() == 1
 
 
 def test_who_is_cancelled_while_it_waits_keeps_nobody_waiting(

@@ -34,6 +34,9 @@ pub(super) struct Loans {
     wishes: BTreeMap<Demand, Wish>,
     /// More may be there than when the scheduler was last told.
     has_grown: bool,
+    /// Some of it was a job's whose end was told before its worker was gone: the parent may have
+    /// sent another one for it meanwhile, in vain.
+    has_come_late: bool,
     /// Whether the parent has jobs that lack what others have here, as far as others were told.
     pub(super) is_waiting: bool,
     /// When to ask whether something waited for is there, if nobody tells before.
@@ -62,6 +65,7 @@ impl Loans {
             lent: BTreeMap::new(),
             wishes: BTreeMap::new(),
             has_grown: false,
+            has_come_late: false,
             is_waiting: false,
             look_at: None,
             calls: Calls::default(),
@@ -193,6 +197,7 @@ impl State {
         let ended = lent.filter(|&(&worker, &job)| !self.may_have(worker, job));
         let ended: Vec<ExecutorId> = ended.map(|(&worker, _)| worker).collect();
         for worker in ended {
+            self.loans.has_come_late |= !self.workers.contains_key(&worker);
             self.loans.give_back(worker);
         }
     }
@@ -222,11 +227,12 @@ impl State {
         }
         self.take_back_lent();
         let mut has_grown = std::mem::take(&mut self.loans.has_grown);
+        let has_come_late = std::mem::take(&mut self.loans.has_come_late);
         self.loans.look_at = None;
         if !self.loans.wishes.is_empty() {
             let now = Instant::now();
             has_grown |= self.withdraw_wishes(now);
-            if self.loans.owner.is_called(now) {
+            if self.loans.owner.is_called(now) || has_come_late {
                 has_grown = true;
                 self.call_parent(now);
             }
