@@ -126,6 +126,17 @@ fn more_devices_than_have_names_are_counted_all_the_same() {
 }
 
 #[test]
+fn what_is_said_of_devices_limits_their_sum_and_not_which() {
+    let names = ["4", "5", "7"].map(Arc::from);
+    let stock = Stock::new(&amounts(&[(GPU, 1_000), (GPU, 1_000)]), &names);
+    let mut one = Client::of(&stock);
+    assert_eq!(one.gpu(1, 600).as_deref(), Some("4"));
+    assert_eq!(one.gpu(2, 600).as_deref(), Some("5"));
+    assert_eq!(one.gpu(3, 801), None);
+    assert_eq!(one.gpu(3, 800).as_deref(), Some("7"));
+}
+
+#[test]
 fn all_of_it_or_nothing() {
     let stock = Stock::new(&amounts(&[("a", 1), ("b", 1)]), &[]);
     let (mut one, mut other) = (Client::of(&stock), Client::of(&stock));
@@ -218,6 +229,92 @@ fn one_that_has_gone_has_given_everything_back() {
     assert!(one.take(3, ONE).is_none());
     drop(one);
     assert!(other.is_called());
+    assert!(other.take(1, TWO).is_some());
+}
+
+#[test]
+fn one_that_goes_while_it_waits_holds_nobody_back() {
+    let (stock, mut one, mut other) = licences(1);
+    let (_third, now) = (Client::of(&stock), Instant::now());
+    assert!(one.take_at(1, ONE, now).is_some());
+    assert!(other.take_at(1, ONE, now).is_none());
+    one.give_back(1);
+    assert!(one.take_at(1, ONE, now).is_none());
+    drop(other);
+    assert!(one.owner.is_called(now));
+    assert_eq!(one.woken.load(Ordering::Relaxed), 1);
+    assert!(one.take_at(1, ONE, now).is_some());
+}
+
+#[test]
+fn all_who_wait_are_called() {
+    let (stock, mut one, mut other) = licences(1);
+    let mut third = Client::of(&stock);
+    assert!(one.take(1, ONE).is_some());
+    assert!(other.take(1, ONE).is_none());
+    assert!(third.take(1, ONE).is_none());
+    one.give_back(1);
+    assert!(other.is_called() && third.is_called(), "one may not come");
+}
+
+#[test]
+fn who_is_held_back_after_it_has_waited_knows_until_when() {
+    let (stock, mut one, mut other) = licences(1);
+    let (mut third, now) = (Client::of(&stock), Instant::now());
+    assert!(one.take_at(1, ONE, now).is_some());
+    assert!(other.take_at(1, ONE, now).is_none());
+    assert!(third.take_at(1, ONE, now).is_none());
+    assert_eq!(third.owner.next_look(), None, "nobody holds it back");
+    one.give_back(1);
+    assert!(third.take_at(1, ONE, now).is_none());
+    let until = third.owner.next_look().unwrap();
+    assert!(third.owner.is_called(until));
+    assert!(third.take_at(1, ONE, until).is_some());
+}
+
+#[test]
+fn what_is_held_back_for_less_is_looked_at_first() {
+    let stock = Stock::new(&amounts(&[("a", 1), ("b", 1)]), &[]);
+    let (mut one, mut other) = (Client::of(&stock), Client::of(&stock));
+    let start = Instant::now();
+    let ms = |millis| start + Duration::from_millis(millis);
+    for (worker, name) in [(1, "a"), (2, "b")] {
+        assert!(one.take_at(worker, &[(name, 1)], start).is_some());
+        assert!(other.take_at(worker, &[(name, 1)], start).is_none());
+        one.give_back(worker);
+    }
+    assert!(one.take_at(1, &[("a", 1)], ms(10)).is_none());
+    assert!(one.take_at(2, &[("b", 1)], ms(20)).is_none());
+    assert_eq!(one.owner.next_look(), Some(ms(110)));
+    assert!(one.owner.is_called(ms(110)));
+    assert_eq!(one.owner.next_look(), Some(ms(120)));
+}
+
+#[test]
+fn who_wants_something_else_is_neither_held_back_nor_called() {
+    let stock = Stock::new(&amounts(&[("a", 1), ("b", 1)]), &[]);
+    let (mut one, mut other) = (Client::of(&stock), Client::of(&stock));
+    assert!(one.take(1, &[("a", 1)]).is_some());
+    assert!(other.take(1, &[("a", 1)]).is_none());
+    assert!(one.take(2, &[("b", 1)]).is_some());
+    one.give_back(2);
+    assert!(!other.is_called());
+    one.give_back(1);
+    assert!(one.take(2, &[("b", 1)]).is_some(), "a is there for it");
+}
+
+#[test]
+fn one_that_was_woken_is_not_woken_again_before_it_has_looked() {
+    let (_stock, mut one, mut other) = licences(2);
+    assert!(one.take(1, ONE).is_some());
+    assert!(one.take(2, ONE).is_some());
+    assert!(other.take(1, TWO).is_none());
+    let woken = |other: &Client| other.woken.load(Ordering::Relaxed);
+    one.give_back(1);
+    one.give_back(2);
+    assert_eq!(woken(&other), 1);
+    assert!(other.is_called());
+    assert!(one.take(1, ONE).is_none(), "the other one comes first");
     assert!(other.take(1, TWO).is_some());
 }
 
