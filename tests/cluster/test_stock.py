@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from itertools import groupby
 
+import psutil
 import pytest
 
 import pp
@@ -36,10 +37,11 @@ def visible(directory: str, name: str) -> str:
     return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
-def never_end(directory: str, name: str) -> None:
-    """Runs until it is killed."""
-    jobs.pass_gate(directory, name)
-    while True:
+def never_end(ledger: Ledger) -> None:
+    """Runs until it is killed, which takes a moment for all that it has."""
+    memory = b"\1" * (100 << 20)
+    ledger.note(f"runs {os.getpid()}")
+    while memory:
         with suppress(KeyboardInterrupt):
             time.sleep(60)
 
@@ -242,17 +244,29 @@ def test_what_cancelled_and_late_jobs_had_is_free_again(
 
 
 def test_what_a_killed_job_had_is_had_by_the_next_one_of_the_same_client(
-    make_node: MakeNode, make_client: MakeClient, gate: Gate
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
 ) -> None:
     node = make_node("--resources", "licence=1", workers=2)
     server = make_client(node, cancel_grace=0)
-    gate.open()
-    killed = server.submit(never_end, gate.args("killed"), resources=ONE)
-    gate.await_inside("killed")
+    killed = server.submit(never_end, (ledger,), resources=ONE)
+    ledger.await_one("runs ")
     # It comes to the node as soon as the job has ended for the client: its worker is there still.
     waits = server.submit(jobs.echo, (1,), resources=ONE)
     assert killed.cancel()
     assert waits.result() == 1
+
+
+def test_what_a_killed_job_had_is_nobodys_before_its_worker_is_gone(
+    make_node: MakeNode, make_client: MakeClient, ledger: Ledger
+) -> None:
+    node = make_node("--resources", "licence=1", workers=2)
+    first, second = make_client(node, cancel_grace=0), make_client(node)
+    killed = first.submit(never_end, (ledger,), resources=ONE)
+    pid = int(ledger.await_one("runs "))
+    looks = second.submit(psutil.pid_exists, (pid,), resources=ONE)
+    assert second.submit(psutil.pid_exists, (pid,)).result()
+    assert killed.cancel()
+    assert not looks.result()
 
 
 def test_who_is_cancelled_while_it_waits_keeps_nobody_waiting(
@@ -270,3 +284,23 @@ def test_who_is_cancelled_while_it_waits_keeps_nobody_waiting(
     assert holder.result() is not None
     assert again.result() == 3
     assert first.submit(jobs.echo, (4,), resources=ONE).result() == 4
+
+
+def test_who_does_not_come_when_it_is_its_turn_keeps_no_worker(
+    make_node: MakeNode, make_client: MakeClient, make_gate: MakeGate
+) -> None:
+    node = make_node("--resources", "licence=1", workers=2)
+    first, second = make_client(node), make_client(node)
+    licence, long = make_gate(), make_gate()
+    holder = hold(first, licence, "holder")
+    waits = second.submit(jobs.echo, (1,), resources=ONE)
+    assert second.submit(jobs.echo, (2,)).result() == 2
+    # The node does not hear of it: the job is not there.
+    assert waits.cancel()
+    eventually(waits.done, "it is cancelled")
+    licence.open()
+    assert holder.result() is not None
+    for name in ("one", "other"):
+        first.submit(jobs.pass_gate, long.args(name))
+    long.await_inside("one", "other")
+    long.open()
