@@ -7,6 +7,10 @@
 //! would have got something; then it rests for as long, and both for twice as long each time.
 //! It is the same as with jobs that [gather](pp_core::Scheduler::gathers) processors: the others
 //! get half of the time at least, and nobody is passed for ever.
+//!
+//! If an earlier one lacks something else besides, what it keeps from others may lie idle for as
+//! long as somebody works with that. But without it, who wants two things would wait for ever
+//! beside others who want one of them each. So it does the same, but rests first, and for longer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +20,9 @@ use super::{Amounts, compete, names};
 
 /// For how long others are held back at first. It has to be woken, and to send a job.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How many times as long as it holds others back one rests that lacks something else besides.
+const LONG_REST: u32 = 8;
 
 /// All that is waited for, by tickets, which count up.
 #[derive(Debug, Default)]
@@ -28,10 +35,21 @@ pub(super) struct Line {
 struct Wish {
     owner: u64,
     amounts: Amounts,
-    phase: Phase,
-    patience: Duration,
+    /// For those who would take all that it lacks.
+    turns: Turns,
+    /// For others, once there was one.
+    rare_turns: Option<Turns>,
     /// Until when somebody before it holds it back.
     look_at: Option<Instant>,
+}
+
+/// When others are held back, and when not.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    phase: Phase,
+    patience: Duration,
+    /// How many times as long as it holds others back it rests.
+    rests: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,13 +62,31 @@ enum Phase {
     Rests(Instant),
 }
 
-impl Wish {
+impl Turns {
+    fn new() -> Self {
+        Self {
+            phase: Phase::Fresh,
+            patience: PATIENCE,
+            rests: 1,
+        }
+    }
+
+    /// It has held nobody back, but rests as if it had.
+    fn rare(now: Instant) -> Self {
+        Self {
+            phase: Phase::Holds(now),
+            patience: PATIENCE,
+            rests: LONG_REST,
+        }
+    }
+
     /// Until when it holds back one that comes to take something now.
     fn holds(&mut self, now: Instant) -> Option<Instant> {
         if let Phase::Holds(until) = self.phase
             && until <= now
         {
-            self.phase = Phase::Rests(until + self.patience);
+            let rest = self.patience.saturating_mul(self.rests);
+            self.phase = Phase::Rests(until + rest);
         }
         if let Phase::Rests(until) = self.phase
             && until <= now
@@ -65,6 +101,10 @@ impl Wish {
             Phase::Holds(until) => Some(until),
             _ => None,
         }
+    }
+
+    fn has_held(&self) -> bool {
+        !matches!(self.phase, Phase::Fresh)
     }
 }
 
@@ -90,8 +130,8 @@ impl Line {
             Wish {
                 owner,
                 amounts: amounts.clone(),
-                phase: Phase::Fresh,
-                patience: PATIENCE,
+                turns: Turns::new(),
+                rare_turns: None,
                 look_at: until,
             },
         );
@@ -112,16 +152,22 @@ impl Line {
         let others = ahead.map(|(_, wish)| wish);
         let mut others = others.filter(|wish| wish.owner != owner);
         others.find_map(|wish| {
-            let is_meant = compete(&wish.amounts, amounts)
-                && lacks(&wish.amounts).iter().all(|name| names(amounts, name));
-            if is_meant { wish.holds(now) } else { None }
+            if !compete(&wish.amounts, amounts) {
+                return None;
+            }
+            let lacking = lacks(&wish.amounts);
+            if lacking.iter().all(|name| names(amounts, name)) {
+                return wish.turns.holds(now);
+            }
+            let rare = wish.rare_turns.get_or_insert_with(|| Turns::rare(now));
+            rare.holds(now)
         })
     }
 
     /// Waits no more; whether somebody may have been held back.
     pub(super) fn leave(&mut self, ticket: u64) -> bool {
         let wish = self.wishes.remove(&ticket);
-        wish.is_some_and(|wish| !matches!(wish.phase, Phase::Fresh))
+        wish.is_some_and(|wish| wish.turns.has_held() || wish.rare_turns.is_some())
     }
 
     pub(super) fn leave_all(&mut self, owner: u64) {

@@ -208,6 +208,47 @@ fn who_lacks_what_the_other_does_not_want_holds_nobody_back() {
     assert!(one.take(2, &[("b", 1)]).is_some());
 }
 
+const BOTH: &[(&str, u64)] = &[("a", 1), ("b", 1)];
+
+#[test]
+fn who_wants_two_things_gets_them_beside_others_who_want_one_each() {
+    let stock = Stock::new(&amounts(BOTH), &[]);
+    let [mut one, mut other, mut wide] = [(); 3].map(|()| Client::of(&stock));
+    let start = Instant::now();
+    assert!(one.take_at(1, &[("a", 1)], start).is_some());
+    assert!(other.take_at(1, &[("b", 1)], start).is_some());
+    let is_served = (1..1_000).any(|step| {
+        let now = start + Duration::from_millis(10 * step);
+        let is_even = step % 2 == 0;
+        let (client, name) = if is_even {
+            (&mut one, "a")
+        } else {
+            (&mut other, "b")
+        };
+        client.give_back(1);
+        let is_served = wide.take_at(1, BOTH, now).is_some();
+        let _ = client.take_at(1, &[(name, 1)], now);
+        is_served
+    });
+    assert!(is_served, "they are never free at the same time");
+}
+
+#[test]
+fn who_lacks_what_others_have_for_long_holds_back_the_rest_seldom() {
+    let stock = Stock::new(&amounts(BOTH), &[]);
+    let [mut long, mut other, mut wide] = [(); 3].map(|()| Client::of(&stock));
+    let start = Instant::now();
+    assert!(long.take_at(1, &[("a", 1)], start).is_some());
+    let served = (0..20_000).filter(|step| {
+        let now = start + Duration::from_millis(10 * step);
+        assert!(wide.take_at(1, BOTH, now).is_none());
+        other.give_back(1);
+        other.take_at(1, &[("b", 1)], now).is_some()
+    });
+    let served = served.count();
+    assert!((16_000..20_000).contains(&served), "{served}");
+}
+
 #[test]
 fn who_waits_no_more_holds_nobody_back() {
     let (_stock, mut one, mut other) = licences(1);
