@@ -2,6 +2,7 @@
 
 use slab::Slab;
 
+mod gather_site;
 mod sites;
 
 pub(crate) use sites::Site;

@@ -1,11 +1,12 @@
 //! Holding executors up for a job that needs several slots.
 //!
 //! Where jobs of one slot come all the time, several slots are never free at once. So the
-//! first job in line that lacks nothing but slots *gathers* them: of all machines that could
-//! hold it, on the one with the most free slots, nothing else starts until it does. Jobs that
-//! come before it in line still start there, and all others elsewhere. What that costs is that
-//! slots idle until the last one of those it needs is free: at most as many of them as it
-//! needs, and no longer than what runs there runs on.
+//! first job in line that lacks nothing but slots *gathers* them: on one of the machines that
+//! could hold it, nothing else starts until it does. Jobs that come before it in line still
+//! start there, and all others elsewhere. What that costs is that slots idle until the last one
+//! of those it needs is free: at most as many of them as it needs, and no longer than what runs
+//! there runs on. And all else that this machine has is not used meanwhile: so it is the one
+//! that has the least of what others may need, and of these the one with the most free slots.
 //!
 //! What runs there may run for ever, and then so would the others wait. So it gathers for a
 //! while, then rests for as long, and both for twice as long each time: the others get half of
@@ -92,6 +93,14 @@ impl<J> Scheduler<J> {
         }
     }
 
+    /// Where a job has gathered before, unless that cannot hold it any more.
+    pub(crate) fn gathers_at(&self, job: JobId, gathers: &Gathers) -> Option<Site> {
+        let before = gathers.before.filter(|gathering| gathering.job == job)?;
+        let demand = self.demand_of(job);
+        let could_fit = self.executors.could_fit(before.site, demand);
+        could_fit.then_some(before.site)
+    }
+
     /// A job lacks nothing but slots on a machine: it gathers them, if nobody else does.
     pub(crate) fn gather(&mut self, job: JobId, site: Site, gathers: &mut Gathers) {
         if gathers.now.is_some() {
@@ -101,11 +110,7 @@ impl<J> Scheduler<J> {
             Some(gathering) if gathering.job == job => gathering,
             _ => Gathering::begin(job, site, self.config.gather, self.now),
         };
-        // Where it has gathered before, unless that cannot hold it any more.
-        let demand = self.demand_of(job);
-        if !self.executors.could_fit(gathering.site, demand) {
-            gathering.site = site;
-        }
+        gathering.site = site;
         if !gathering.rests {
             self.executors.close(gathering.site);
         }

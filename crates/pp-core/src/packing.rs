@@ -176,19 +176,21 @@ impl<J> Scheduler<J> {
         }
         let closed = self.executors.closed();
         let is_held_up = closed.is_some_and(|site| self.executors.fits(site, demand));
-        let nearest = self.executors.nearest_fit(demand);
-        let fit = match nearest {
+        let is_narrow = self.executors.could_fit_somewhere(demand);
+        let fit = match is_narrow {
             _ if is_held_up => Fit::HeldUp,
-            Some(_) => Fit::Narrow,
-            None => Fit::Poor,
+            true => Fit::Narrow,
+            false => Fit::Poor,
         };
-        self.demands.set_fit(next.demand, fit);
-        if let Some(site) = nearest
-            && !gathers.has_begun()
-        {
-            self.shares.keep_turn(next);
-            self.gather(next.job, site, gathers);
+        if is_narrow && !gathers.has_begun() {
+            let site = self.gathers_at(next.job, gathers);
+            let site = site.or_else(|| self.executors.nearest_fit(demand));
+            if let Some(site) = site {
+                self.shares.keep_turn(next);
+                self.gather(next.job, site, gathers);
+            }
         }
+        self.demands.set_fit(next.demand, fit);
     }
 
     /// Whether a machine that is not closed could start a queued job of some demand at once.

@@ -5,7 +5,6 @@
 //! a *suspect*, and no node gets two suspects at a time: then the next loss charges the
 //! one that is to blame, and its companions of earlier losses end as they should.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -148,9 +147,8 @@ impl<J> Scheduler<J> {
         let demand = self.demand_of(job);
         let sites = self.places_for_suspects();
         let sites = sites.filter_map(|slot| self.executors.site_of(slot));
-        let able = sites.filter(|&site| self.executors.could_fit(site, demand));
-        let nearest = able.min_by_key(|&site| Reverse(self.executors.free_on(site)));
-        if let Some(site) = nearest {
+        if let Some(site) = self.executors.least_missed(demand, sites) {
+            let site = self.gathers_at(job, gathers).unwrap_or(site);
             self.gather(job, site, gathers);
         }
     }

@@ -274,12 +274,6 @@ impl ExecutorTable {
         })
     }
 
-    /// Of the machines that lack nothing but slots for a job, the one with the most free.
-    pub(crate) fn nearest_fit(&self, demand: &Demand) -> Option<Site> {
-        let able = self.sites().filter(|&one| self.could_fit(one, demand));
-        able.min_by_key(|&site| std::cmp::Reverse(self.free_on(site)))
-    }
-
     /// Who gets a job that a machine can start at once.
     pub(crate) fn executor_of(&self, site: Site) -> Option<u32> {
         match site {

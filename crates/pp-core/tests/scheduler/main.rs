@@ -22,6 +22,7 @@ mod events;
 mod fairness;
 mod finale;
 mod functions;
+mod gathering;
 mod losses;
 mod near;
 mod needs;

@@ -5,10 +5,10 @@ use pp_core::{Demand, Effect, Ending, ExecutorId, JobId, Lack, Machine, Resource
 use crate::cluster::{Cluster, cluster};
 use crate::env::{Env, F, G, ms, of_share, resource, share, us};
 
-const GPU: ResourceId = ResourceId::from_u64(7);
-const LICENCE: ResourceId = ResourceId::from_u64(8);
+pub(crate) const GPU: ResourceId = ResourceId::from_u64(7);
+pub(crate) const LICENCE: ResourceId = ResourceId::from_u64(8);
 
-fn needs(slots: u32, amounts: &[(ResourceId, u64)]) -> Terms {
+pub(crate) fn needs(slots: u32, amounts: &[(ResourceId, u64)]) -> Terms {
     Terms {
         demand: Demand {
             slots,
@@ -18,11 +18,11 @@ fn needs(slots: u32, amounts: &[(ResourceId, u64)]) -> Terms {
     }
 }
 
-fn wide(slots: u32) -> Terms {
+pub(crate) fn wide(slots: u32) -> Terms {
     needs(slots, &[])
 }
 
-fn submit(cluster: &mut Cluster, terms: &Terms) -> JobId {
+pub(crate) fn submit(cluster: &mut Cluster, terms: &Terms) -> JobId {
     cluster.submitted += 1;
     let (data, now) = (cluster.submitted, cluster.now);
     let job = cluster.scheduler.submit_with(F, terms, data, now).unwrap();
@@ -30,7 +30,7 @@ fn submit(cluster: &mut Cluster, terms: &Terms) -> JobId {
     job
 }
 
-fn supply(cluster: &mut Cluster, machine: Machine, supply: &[(ResourceId, u64)]) {
+pub(crate) fn supply(cluster: &mut Cluster, machine: Machine, supply: &[(ResourceId, u64)]) {
     cluster.scheduler.set_supply(machine, supply, cluster.now);
     cluster.absorb();
 }
