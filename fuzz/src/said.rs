@@ -162,7 +162,7 @@ impl From<How> for Status {
 /// What a node may say.
 #[derive(Debug, Arbitrary)]
 pub enum ByNode<'a> {
-    Capacity(u32, u32),
+    Capacity(u32, u32, u32),
     Result(Number, How, u64, u8, Size, &'a [u8]),
     More(What, &'a [u8]),
     MuchMore(What, u16),
@@ -181,7 +181,11 @@ impl ByNode<'_> {
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let (start, much) = (out.len(), vec![7; usize::from(u16::MAX)]);
         let message = match *self {
-            Self::Capacity(slots, credit) => FromExecutor::Capacity { slots, credit },
+            Self::Capacity(slots, credit, most) => FromExecutor::Capacity {
+                slots,
+                credit,
+                most,
+            },
             Self::Result(job, how, run_ns, output_len, size, body) => FromExecutor::Result {
                 job: job.into(),
                 status: how.into(),

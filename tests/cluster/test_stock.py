@@ -304,3 +304,18 @@ def test_who_does_not_come_when_it_is_its_turn_keeps_no_worker(
         first.submit(jobs.pass_gate, long.args(name))
     long.await_inside("one", "other")
     long.open()
+
+
+def test_who_wants_more_processors_than_its_share_waits_for_them(
+    make_node: MakeNode, make_client: MakeClient, gate: Gate
+) -> None:
+    node = make_node(workers=2)
+    one, other = make_client(node), make_client(node, node_timeout=1)
+    hold(one, gate, "one", None)
+    wide = other.submit(jobs.echo, (1,), resources={"cpu": 2})
+    error = caught_from(other.submit(jobs.echo, (2,), resources={"cpu": 3}))
+    assert isinstance(error, pp.ResourceError)
+    assert "the most that any machine has is 2" in str(error)
+    assert not wide.done()
+    gate.open()
+    assert wide.result() == 1

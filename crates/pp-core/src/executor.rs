@@ -113,6 +113,8 @@ pub(crate) struct Executor {
     pub(crate) state: ExecutorState,
     /// The most jobs that it will hold.
     pub(crate) credit: u32,
+    /// How many jobs it could run at a time, if that is more than it does.
+    pub(crate) most_slots: u32,
     /// What a message to it and the answer take, in nanoseconds, beyond what it takes
     /// for a worker.
     pub(crate) latency: u64,
@@ -145,6 +147,7 @@ impl Executor {
             kind: ExecutorKind::Worker,
             state: ExecutorState::Starting,
             credit: 0,
+            most_slots: 0,
             latency: 0,
             remaining,
             held: HeldJobs::new(1),

@@ -45,6 +45,21 @@ impl<J> Scheduler<J> {
         }
     }
 
+    /// Tells how many jobs a machine could run at a time if others did not use it, where that may
+    /// be more than it runs now: a job that needs as many [waits](Self::could_run) for that.
+    /// Ignored for nodes that are not known.
+    pub fn set_most_slots(&mut self, machine: Machine, most: u32) {
+        match self.site(machine) {
+            Some(Site::Here) => self.starts.most = most,
+            Some(Site::Node(slot)) => {
+                if let Some(node) = self.executors.get_mut(slot) {
+                    node.most_slots = most;
+                }
+            }
+            None => {}
+        }
+    }
+
     /// What a machine has, and what jobs have taken of it, sent-ahead ones among them; in the
     /// order of the resources.
     pub fn stock(&self, machine: Machine) -> Vec<Stocked> {
@@ -64,7 +79,8 @@ impl<J> Scheduler<J> {
     }
 
     /// Whether a machine that is there now has enough in total for a job that needs this; if
-    /// not, why. This machine counts with the number of workers that are wanted.
+    /// not, why. This machine counts with the number of workers that are wanted, and each with
+    /// [what it could run](Self::set_most_slots) if that is more.
     pub fn could_run(&self, demand: &Demand) -> Result<(), Lack> {
         let demand = demand.tidy();
         let needs = needs(&demand);
@@ -110,14 +126,14 @@ impl<J> Scheduler<J> {
         if let Some(resource) = resource {
             return self.executors.total(site, resource);
         }
-        let slots = match site {
-            Site::Here => self.starts.target,
+        let (slots, most) = match site {
+            Site::Here => (self.starts.target, self.starts.most),
             Site::Node(slot) => {
                 let node = self.executors.get(slot);
-                node.map_or(0, |node| node.held.slots())
+                node.map_or((0, 0), |node| (node.held.slots(), node.most_slots))
             }
         };
-        slots as u64
+        (slots as u64).max(most.into())
     }
 
     /// Whether a live job needs more than any machine has that is there now.

@@ -14,6 +14,8 @@ const CAREFUL: u32 = 2;
 pub(crate) struct Starts {
     /// How many executors are wanted.
     pub(crate) target: usize,
+    /// How many could be, if that is more.
+    pub(crate) most: u32,
     attempts: u32,
     backoff: BackoffConfig,
     failures: u32,
@@ -28,6 +30,7 @@ impl Starts {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             target: 0,
+            most: 0,
             attempts: config.start_attempts.max(1),
             backoff: config.start_backoff.clone(),
             failures: 0,

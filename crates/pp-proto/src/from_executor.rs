@@ -123,6 +123,8 @@ pub enum FromExecutor<'a> {
         slots: u32,
         /// How many jobs it will hold that have not ended, running ones included.
         credit: u32,
+        /// How many it runs at a time for all its parents together.
+        most: u32,
     },
     /// The content of a segment that results lie in.
     Carry {

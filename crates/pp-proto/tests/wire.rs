@@ -216,6 +216,7 @@ fn messages_from() -> Vec<FromExecutor<'static>> {
         FromExecutor::Capacity {
             slots: 8,
             credit: 2_000,
+            most: 16,
         },
         FromExecutor::Carry {
             segment: 6,

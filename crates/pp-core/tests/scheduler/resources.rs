@@ -349,6 +349,21 @@ fn what_nobody_could_hold_is_told() {
 }
 
 #[test]
+fn what_others_keep_a_machine_from_holding_is_waited_for() {
+    let mut cluster = cluster();
+    let node = cluster.join(1, us(50));
+    let could_run =
+        |cluster: &Cluster, slots| cluster.scheduler.could_run(&wide(slots).demand).is_ok();
+    assert!(!could_run(&cluster, 2));
+    cluster.scheduler.set_most_slots(Machine::Node(node), 4);
+    assert!(could_run(&cluster, 4) && !could_run(&cluster, 5));
+    cluster.scheduler.set_most_slots(Machine::Here, 6);
+    assert!(could_run(&cluster, 6) && !could_run(&cluster, 7));
+    cluster.scheduler.set_most_slots(Machine::Here, 0);
+    assert!(!could_run(&cluster, 5));
+}
+
+#[test]
 fn hopeless_jobs_end_and_the_others_stay() {
     let mut cluster = cluster();
     let node = cluster.join(1, us(50));

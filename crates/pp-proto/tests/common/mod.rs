@@ -161,6 +161,7 @@ impl Draft {
             12 => FromExecutor::Capacity {
                 slots: credit,
                 credit: u32::from(byte),
+                most: credit.wrapping_add(1),
             },
             13 => FromExecutor::Carry {
                 segment: job,

@@ -20,6 +20,7 @@ use super::register::{Done, Register, SessionView};
 use super::session::{Common, Session};
 use super::shares::{Claim, divide};
 use super::thread::NetThread;
+use crate::engine::Slots;
 use crate::net::{Admitted, Caller, Host, Identity};
 use crate::process::WorkerSpec;
 use crate::stock::Stock;
@@ -373,7 +374,10 @@ fn share_out(
                 let all = sessions.all();
                 let claims: Vec<_> = all.iter().map(|session| session.claim()).collect();
                 for (session, share) in all.iter().zip(divide(total, &claims)) {
-                    session.engine.set_share(share.workers, share.slots);
+                    let (slots, most) = (share.slots, total);
+                    session
+                        .engine
+                        .set_share(share.workers, Slots { slots, most });
                 }
             }
         })

@@ -24,6 +24,21 @@ use crate::segments::{Discards, Part};
 /// The most nodes that are remembered after they have gone.
 const GONE_MAX: usize = 10_000;
 
+/// How many jobs a server runs at a time for its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slots {
+    pub(crate) slots: u32,
+    /// For all parents that the machine works for.
+    pub(crate) most: u32,
+}
+
+impl Slots {
+    /// Nobody else uses the machine.
+    fn alone(slots: u32) -> Self {
+        Self { slots, most: slots }
+    }
+}
+
 /// A node that is not here any more.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gone {
@@ -46,7 +61,7 @@ pub(super) struct Links {
     /// The last node that was lost, and why.
     pub(super) last_loss: Option<(Arc<str>, Arc<str>)>,
     /// How many workers there are to be for the parent, and how many it is told of.
-    pub(super) share: Option<(u32, u32)>,
+    pub(super) share: Option<(u32, Slots)>,
     /// Whether the parent has, or lately had, jobs here, as was told to who watches.
     pub(super) is_busy: bool,
     /// Why this server cannot work for its parent.
@@ -173,13 +188,19 @@ impl State {
     }
 
     /// How many jobs run at a time, here and on nodes.
-    pub(super) fn slots(&self) -> u32 {
-        let workers = match self.links.share {
-            Some((_, slots)) => slots,
-            None => u32::try_from(self.scheduler.worker_counts().wanted()).unwrap_or(u32::MAX),
-        };
+    pub(super) fn slots(&self) -> Slots {
+        let Slots { slots, most } = self.links.share.map_or_else(
+            || {
+                let workers = self.scheduler.worker_counts().wanted();
+                Slots::alone(u32::try_from(workers).unwrap_or(u32::MAX))
+            },
+            |(_, slots)| slots,
+        );
         let nodes = u32::try_from(self.links.slots).unwrap_or(u32::MAX);
-        workers.saturating_add(nodes)
+        Slots {
+            slots: slots.saturating_add(nodes),
+            most: most.saturating_add(nodes),
+        }
     }
 
     /// The shortest time after which somebody at the end of a link is taken for dead.
@@ -204,7 +225,7 @@ impl State {
     /// Whether nobody is there who could run jobs, and nodes may come.
     pub(super) fn is_waiting_for_nodes(&self) -> bool {
         let may_come = self.links.are_wanted || self.config.nobody_left == NobodyLeft::Fail;
-        may_come && self.links.uplink.is_none() && self.slots() == 0
+        may_come && self.links.uplink.is_none() && self.slots().slots == 0
     }
 
     /// Whether jobs wait for them.

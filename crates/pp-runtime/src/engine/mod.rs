@@ -63,6 +63,7 @@ use std::time::{Duration, Instant};
 use crate::blob::Blob;
 use crate::sync::Mutex;
 use bytes::Bytes;
+use pp_core::Machine;
 use tokio::sync::oneshot;
 
 pub use asked::Asked;
@@ -75,6 +76,7 @@ pub use groups::Group;
 pub use inputs::{Inputs, InputsError};
 pub use job::Job;
 use job::Origin;
+pub(crate) use links::Slots;
 pub(crate) use node::Parting;
 pub use nodes::NodeView;
 pub(crate) use nodes::NotJoined;
@@ -358,7 +360,7 @@ impl Engine {
     }
 
     /// Sets how many workers there are to be, and how many the parent is to be told of.
-    pub(crate) fn set_share(&self, workers: u32, slots: u32) {
+    pub(crate) fn set_share(&self, workers: u32, slots: Slots) {
         let mut state = self.shared.lock();
         if state.destroyed || state.links.share == Some((workers, slots)) {
             return;
@@ -368,6 +370,7 @@ impl Engine {
             .share
             .is_none_or(|(before, _)| before != workers);
         state.links.share = Some((workers, slots));
+        state.scheduler.set_most_slots(Machine::Here, slots.most);
         if is_resized {
             let now = state.now();
             state.scheduler.resize(workers, now);

@@ -63,6 +63,7 @@ pub(super) enum Said {
     Capacity {
         slots: u32,
         credit: u32,
+        most: u32,
     },
     Result {
         job: JobId,
@@ -95,6 +96,16 @@ pub(super) enum Said {
         job: JobId,
         charges: Charges,
     },
+}
+
+impl Said {
+    fn capacity(slots: u32, credit: u32, most: u32) -> Self {
+        Self::Capacity {
+            slots,
+            credit,
+            most,
+        }
+    }
 }
 
 /// One node.
@@ -242,7 +253,11 @@ impl Node {
     fn message(&mut self, body: &[u8]) -> Result<Option<Said>, Parting> {
         let message = FromExecutor::decode(body).map_err(ProtocolError::from)?;
         match message {
-            FromExecutor::Capacity { slots, credit } => Ok(Some(Said::Capacity { slots, credit })),
+            FromExecutor::Capacity {
+                slots,
+                credit,
+                most,
+            } => Ok(Some(Said::capacity(slots, credit, most))),
             FromExecutor::Result {
                 job,
                 status,

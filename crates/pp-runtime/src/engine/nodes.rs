@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Token;
-use pp_core::ExecutorId;
+use pp_core::{ExecutorId, Machine};
 use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
@@ -189,8 +189,13 @@ impl Shared {
 fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting> {
     let now = state.now();
     match message {
-        Said::Capacity { slots, credit } => {
+        Said::Capacity {
+            slots,
+            credit,
+            most,
+        } => {
             state.links.set_slots(id, slots);
+            state.scheduler.set_most_slots(Machine::Node(id), most);
             state.scheduler.node_capacity(id, slots, credit, now);
             state.links.alone_was_told = false;
         }

@@ -15,6 +15,7 @@ use super::arriving::{self, Arriving};
 use super::frames::Frames;
 use super::functions::Function;
 use super::kept_here::KeptHere;
+use super::links::Slots;
 use super::node::Parting;
 use super::pulse::Pulse;
 use super::resources::{Names, Needs};
@@ -140,7 +141,7 @@ pub(crate) struct Uplink {
     /// The most bytes of segments that are kept for later jobs.
     cache: u64,
     /// What the parent was told last: how many jobs run at a time.
-    told: Option<u32>,
+    told: Option<Slots>,
     parting: Option<oneshot::Sender<Parting>>,
 }
 
@@ -197,7 +198,7 @@ impl Uplink {
     /// Says how many jobs run at a time from now on, if that is news.
     pub(super) fn tell_capacity(
         &mut self,
-        slots: u32,
+        slots: Slots,
         supply: &[(Arc<str>, u64)],
     ) -> Result<(), EncodeError> {
         if self.told == Some(slots) {
@@ -209,8 +210,13 @@ impl Uplink {
             }
         }
         self.told = Some(slots);
+        let Slots { slots, most } = slots;
         let credit = slots.saturating_mul(CREDIT_PER_SLOT).min(CREDIT_MAX);
-        self.say(&FromExecutor::Capacity { slots, credit })
+        self.say(&FromExecutor::Capacity {
+            slots,
+            credit,
+            most,
+        })
     }
 
     /// Says how much of a resource this machine has.
