@@ -9,6 +9,7 @@ use mio::{Events, Poll, Token};
 use pp_core::ExecutorId;
 
 use super::attend::ask_for_bells;
+use super::chase::Chase;
 use super::nap::Nap;
 use super::nodes::UPLINK;
 use super::shared::{Shared, WAKE};
@@ -33,20 +34,25 @@ pub(super) fn start(shared: Arc<Shared>, poll: Poll) -> io::Result<JoinHandle<()
 
 fn run(shared: &Arc<Shared>, mut poll: Poll) {
     let mut events = Events::with_capacity(128);
-    let (mut nap, mut vigil) = (Nap::new(), Vigil::new());
+    let (mut nap, mut vigil, mut chase) = (Nap::new(), Vigil::new(), Chase::default());
     loop {
-        let timeout = {
+        let (timeout, follows) = {
             let mut state = shared.lock();
             if state.destroyed && state.workers.is_empty() && state.links.nodes.is_empty() {
                 return shared.io_ends(&mut state);
             }
-            if nap.is_due(&state) || vigil.is_due(&state, !events.is_empty()) {
-                Some(Duration::ZERO)
+            let is_due = nap.is_due(&state) || vigil.is_due(&state, !events.is_empty());
+            let follows = chase.is_due(&state, shared.all.pending()) && !is_due;
+            if is_due || follows {
+                (Some(Duration::ZERO), follows)
             } else {
-                prepare_sleep(&mut state)
+                (prepare_sleep(&mut state), false)
             }
         };
         nap.take();
+        if follows {
+            shared.chase();
+        }
         match poll.poll(&mut events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 tracing::error!(%error, "waiting for workers failed");

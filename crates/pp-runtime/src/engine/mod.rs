@@ -13,6 +13,7 @@ mod asked;
 mod attend;
 mod beats;
 mod bringing;
+mod chase;
 mod config;
 mod contents;
 mod effects;
