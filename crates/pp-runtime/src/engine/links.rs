@@ -8,6 +8,7 @@ use pp_core::{Charges, ExecutorId};
 
 use super::absence::Absence;
 use super::config::NobodyLeft;
+use super::for_parent::Slots;
 use super::job::Job;
 use super::node::{Node, Parting, Said};
 use super::nodes::NodeView;
@@ -23,21 +24,6 @@ use crate::segments::{Discards, Part};
 
 /// The most nodes that are remembered after they have gone.
 const GONE_MAX: usize = 10_000;
-
-/// How many jobs a server runs at a time for its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slots {
-    pub(crate) slots: u32,
-    /// For all parents that the machine works for.
-    pub(crate) most: u32,
-}
-
-impl Slots {
-    /// Nobody else uses the machine.
-    fn alone(slots: u32) -> Self {
-        Self { slots, most: slots }
-    }
-}
 
 /// A node that is not here any more.
 #[derive(Debug, Clone, Default)]

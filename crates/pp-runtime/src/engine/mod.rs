@@ -18,6 +18,7 @@ mod config;
 mod contents;
 mod effects;
 mod events;
+mod for_parent;
 mod frames;
 mod functions;
 mod futures;
@@ -64,20 +65,18 @@ use std::time::{Duration, Instant};
 use crate::blob::Blob;
 use crate::sync::Mutex;
 use bytes::Bytes;
-use pp_core::Machine;
-use tokio::sync::oneshot;
 
 pub use asked::Asked;
 pub use attend::Attention;
 pub use bringing::Brought;
 pub use config::{EngineConfig, NobodyLeft};
+pub(crate) use for_parent::Slots;
 pub use functions::Function;
 pub use futures::{Past, Place, Stage};
 pub use groups::Group;
 pub use inputs::{Inputs, InputsError};
 pub use job::Job;
 use job::Origin;
-pub(crate) use links::Slots;
 pub(crate) use node::Parting;
 pub use nodes::NodeView;
 pub(crate) use nodes::NotJoined;
@@ -89,7 +88,6 @@ pub use state::Totals;
 
 use crate::cluster::{Cluster, ClusterConfig, Settings};
 use crate::fork;
-use crate::net::Link;
 use crate::process::{Family, kill_all};
 use crate::segments::{Carried, Parcel, Part};
 use shared::Shared;
@@ -116,17 +114,6 @@ pub enum EngineError {
     /// The operating system refused what the engine needs.
     #[error("cannot set up the server: {0}")]
     Setup(#[from] IoError),
-}
-
-/// How busy a server is that works for a parent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    /// Whether it has, or lately had, jobs.
-    pub(crate) is_busy: bool,
-    /// Whether the parent has jobs that lack what others have here.
-    pub(crate) is_waiting: bool,
-    /// How many worker processes there are, those that are to leave among them.
-    pub(crate) workers: u32,
 }
 
 /// Runs jobs in worker processes of this machine, and on nodes.
@@ -309,16 +296,6 @@ impl Engine {
         Ok(self.shared.lock().links.views())
     }
 
-    /// Works for the parent at the other end of `link`, which may be silent for
-    /// `patience`. Who waits for what it returns learns why that has gone.
-    pub(crate) fn serve(
-        &self,
-        link: Arc<Link>,
-        patience: Duration,
-    ) -> std::io::Result<oneshot::Receiver<Parting>> {
-        self.shared.serve(link, patience)
-    }
-
     /// Starts to get nodes, and to use them.
     pub fn connect(&self, config: ClusterConfig) -> Result<(), EngineError> {
         self.check_process()?;
@@ -341,54 +318,6 @@ impl Engine {
             before.stop();
         }
         Ok(())
-    }
-
-    /// Says who is to be told when the load of a server that works for a parent has
-    /// changed. It must not wait, nor call the engine.
-    pub(crate) fn set_watch(&self, watch: impl Fn() + Send + Sync + 'static) {
-        // Only the first counts.
-        let _ = self.shared.watch.set(Box::new(watch));
-    }
-
-    /// How busy a server is that works for a parent.
-    pub(crate) fn load(&self) -> Load {
-        let state = self.shared.lock();
-        Load {
-            is_busy: state.links.is_busy,
-            is_waiting: state.loans.is_waiting,
-            workers: u32::try_from(state.scheduler.worker_counts().total()).unwrap_or(u32::MAX),
-        }
-    }
-
-    /// Sets how many workers there are to be, and how many the parent is to be told of.
-    pub(crate) fn set_share(&self, workers: u32, slots: Slots) {
-        let mut state = self.shared.lock();
-        if state.destroyed || state.links.share == Some((workers, slots)) {
-            return;
-        }
-        let is_resized = state
-            .links
-            .share
-            .is_none_or(|(before, _)| before != workers);
-        state.links.share = Some((workers, slots));
-        state.scheduler.set_most_slots(Machine::Here, slots.most);
-        if is_resized {
-            let now = state.now();
-            state.scheduler.resize(workers, now);
-        }
-        self.shared.settle(&mut state);
-    }
-
-    /// Tells the parent that this server will go: it is to give no more jobs, and to ask
-    /// for those that have not begun.
-    pub(crate) fn announce_leaving(&self) {
-        let mut state = self.shared.lock();
-        if let Some(uplink) = &mut state.links.uplink
-            && let Err(error) = uplink.say_leaving()
-        {
-            tracing::error!(%error, "the parent cannot be told");
-        }
-        self.shared.settle(&mut state);
     }
 
     /// The identifiers of the worker processes.

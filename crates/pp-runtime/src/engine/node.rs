@@ -18,95 +18,15 @@ use super::record::NOWHERE;
 use super::state::Totals;
 use crate::blob::Blob;
 use crate::channel::ResultHeader;
-use crate::net::{Host, Link, LinkEnd};
+use crate::net::{Host, Link};
 use crate::segments::{Away, Part, Pool};
 
+mod parting;
+mod said;
 mod saying;
 
-/// Why a node is not used any more.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum Parting {
-    /// Its connection has ended.
-    #[error(transparent)]
-    Ended(#[from] LinkEnd),
-    /// Nothing was heard of it.
-    #[error("nothing was heard of it for {:.1} s", .0.as_secs_f64())]
-    Silent(Duration),
-    /// It said that it cannot go on.
-    #[error("it says: {0}")]
-    Fault(String),
-    /// It said something that it should not.
-    #[error("it does not keep to the protocol: {0}")]
-    Protocol(#[from] ProtocolError),
-    /// It named what was not sent, or sent what nobody asked for.
-    #[error("it does not keep to the protocol: unexpected {0}")]
-    Unexpected(&'static str),
-    /// It left, as it had said.
-    #[error("it has left")]
-    Left,
-    /// This server ends; a parent of it hears why.
-    #[error("this node was told to end")]
-    Destroyed,
-}
-
-impl Parting {
-    /// Whether the jobs that it held may be to blame. Who can still say why it goes was
-    /// not taken down by a job.
-    pub(super) fn is_loss(&self) -> bool {
-        !matches!(self, Self::Fault(_) | Self::Left | Self::Destroyed)
-    }
-}
-
-/// What a node said.
-#[derive(Debug)]
-pub(super) enum Said {
-    Capacity {
-        slots: u32,
-        credit: u32,
-        most: u32,
-    },
-    Result {
-        job: JobId,
-        header: ResultHeader,
-        bytes: Blob,
-    },
-    Recalled {
-        job: JobId,
-        recalled: bool,
-    },
-    /// It has this much of a resource.
-    Supply {
-        resource: Arc<str>,
-        amount: u64,
-    },
-    /// It will go.
-    Leaving,
-    /// What it keeps.
-    Kept {
-        away: Arc<Away>,
-        content: Part,
-    },
-    /// It cannot get a segment that the job uses, which comes back.
-    Lacks {
-        job: JobId,
-        segment: u64,
-    },
-    /// The job, which comes back next, was charged there.
-    Charge {
-        job: JobId,
-        charges: Charges,
-    },
-}
-
-impl Said {
-    fn capacity(slots: u32, credit: u32, most: u32) -> Self {
-        Self::Capacity {
-            slots,
-            credit,
-            most,
-        }
-    }
-}
+pub(crate) use parting::Parting;
+pub(super) use said::Said;
 
 /// One node.
 #[derive(Debug)]

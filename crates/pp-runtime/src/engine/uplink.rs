@@ -12,10 +12,10 @@ use pp_proto::{
 use tokio::sync::oneshot;
 
 use super::arriving::{self, Arriving};
+use super::for_parent::Slots;
 use super::frames::Frames;
 use super::functions::Function;
 use super::kept_here::KeptHere;
-use super::links::Slots;
 use super::node::Parting;
 use super::pulse::Pulse;
 use super::resources::{Names, Needs};
