@@ -17,6 +17,7 @@ PAGES = [
     "docs/jobs.md",
     "docs/dependencies.md",
     "docs/control.md",
+    "docs/resources.md",
     "docs/executors.md",
 ]
 

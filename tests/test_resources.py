@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +180,25 @@ def test_halves_of_a_gpu_are_put_together(
     first, second = (job.result() for job in halves)
     assert first == second
     assert {first, whole.result()} == {"4", "7"}
+
+
+def test_gpus_that_nothing_tells_of_are_numbered(
+    make_server: MakeServer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def visible(directory: str, name: str) -> str | None:
+        jobs.pass_gate(directory, name)
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(pp._resources, "_NVIDIA", Path("/nowhere"))
+    server = make_server(3, resources={"gpu": 2})
+    both = [server.submit(visible, gate.args(f"{n}"), resources={"gpu": 1}) for n in range(2)]
+    gate.await_inside("0", "1")
+    gate.open()
+    assert {job.result() for job in both} == {"0", "1"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    hidden = make_server(1, resources={"gpu": 1})
+    assert hidden.submit(visible, gate.args("hidden"), resources={"gpu": 1}).result() == ""
 
 
 def note_gpus(ledger: Ledger, part: float, directory: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,17 +76,25 @@ def detected() -> dict[str, int]:
     return {MEMORY: _core.usable_memory(), GPU: len(gpus()) * _UNIT}
 
 
-def gpus() -> list[str]:
-    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+def gpus(supply: Iterable[tuple[str, int]] = ()) -> list[str]:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them.
+
+    Args:
+        supply: what this machine has, as `supply` gives it. Where nothing else tells of GPUs, as
+            many as it says are numbered.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
         # As CUDA has it, what follows an invalid one does not count.
         return names[: names.index("-1")] if "-1" in names else [name for name in names if name]
     try:
-        return [str(number) for number, _ in enumerate(_NVIDIA.iterdir())]
+        found = len(list(_NVIDIA.iterdir()))
     except OSError:
-        return []
+        found = 0
+    # Some systems, such as the one of Linux in Windows, do not list those that they have.
+    count = found or math.ceil(dict(supply).get(GPU, 0) / _UNIT)
+    return [str(number) for number in range(count)]
 
 
 def amount_text(name: str | None, amount: int) -> str:

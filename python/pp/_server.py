@@ -218,7 +218,7 @@ class Server(Submitter, MapsItemsAsync):
             max_jobs_per_worker=1 if restart else max_jobs_per_worker,
             cancel_grace=float(cancel_grace),
             supply=supply,
-            gpus=_resources.gpus(),
+            gpus=_resources.gpus(supply),
             shared_memory=shared_memory,
             writable_buffers=bool(writable_buffers),
             node_timeout=float(node_timeout),

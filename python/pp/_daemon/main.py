@@ -68,6 +68,7 @@ def _start(options: Options) -> tuple[_core.Daemon, str]:
     found, source = _membership(options)
     workers = _processes.usable_cpus() if options.workers is None else options.workers
     name = options.name or membership.host_name()
+    supply = _resources.supply(options.resources)
     daemon = _core.Daemon(
         [(_address(host, options), options.port) for host in options.interface],
         _processes.command(),
@@ -81,8 +82,8 @@ def _start(options: Options) -> tuple[_core.Daemon, str]:
         behind=list(options.ppservers),
         dial=list(options.dial),
         weights=list((options.weights or {}).items()),
-        supply=_resources.supply(options.resources),
-        gpus=_resources.gpus(),
+        supply=supply,
+        gpus=_resources.gpus(supply),
         shared_memory=options.shared_memory,
         cache=options.cache,
         restart=options.restart,
