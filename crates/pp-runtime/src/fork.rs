@@ -10,15 +10,18 @@
 
 mod unshared;
 
+#[cfg(unix)]
 use std::cell::RefCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+#[cfg(unix)]
 use crate::sync::{Mutex, MutexGuard};
 
 pub(crate) use unshared::Unshared;
 
 /// Descriptors that a forked child must close.
+#[cfg(unix)]
 static SOCKETS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
 /// Counts forks on the way from the first process to this one.
@@ -32,6 +35,7 @@ static OTHERS: OnceLock<Hooks> = OnceLock::new();
 
 type Hooks = (fn(), fn());
 
+#[cfg(unix)]
 thread_local! {
     /// Held across the fork, so that the child finds the list whole.
     static HELD: RefCell<Option<MutexGuard<'static, Vec<i32>>>> = const { RefCell::new(None) };
