@@ -1,14 +1,19 @@
 //! What a node keeps of the results that it has made.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use pp_core::{ExecutorId, JobId};
 use pp_proto::Ticket;
 
 use super::arriving::STREAMS_MAX;
 use crate::segments::{Away, Discards, Home, Part, Pool};
+
+/// For how long a node does not try again to reach another one, at first; twice as long each time.
+const REST: Duration = Duration::from_secs(60);
+const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// What one node keeps, by its own names for it.
 #[derive(Debug)]
@@ -24,7 +29,14 @@ pub(super) struct KeptThere {
     new: HashMap<u64, Arc<Away>>,
     known: HashMap<u64, Known>,
     /// Nodes that this one has not reached.
-    unreachable: BTreeSet<u64>,
+    unreachable: BTreeMap<u64, Unreachable>,
+}
+
+/// Another try may take as long as it does to give up.
+#[derive(Debug)]
+struct Unreachable {
+    until: Instant,
+    rest: Duration,
 }
 
 #[derive(Debug)]
@@ -51,7 +63,7 @@ impl KeptThere {
             jobs: HashSet::new(),
             new: HashMap::new(),
             known: HashMap::new(),
-            unreachable: BTreeSet::new(),
+            unreachable: BTreeMap::new(),
         }
     }
 
@@ -145,18 +157,27 @@ impl KeptThere {
     }
 
     /// Whether this node may get something at another one from there.
-    pub(super) fn reaches(&self, home: &Home) -> bool {
+    pub(super) fn reaches(&self, home: &Home, now: Instant) -> bool {
         let (Some(own), Some(other)) = (self.place, home.place) else {
             return false;
         };
         // What is on the loopback of the client's machine is out of reach elsewhere.
         let is_near = !other.ip().is_loopback() || own.ip().is_loopback();
-        is_near && !self.unreachable.contains(&home.node)
+        let unreachable = self.unreachable.get(&home.node);
+        is_near && unreachable.is_none_or(|unreachable| unreachable.until <= now)
     }
 
-    /// This node cannot get anything from that one.
-    pub(super) fn note_unreachable(&mut self, home: &Home) {
-        self.unreachable.insert(home.node);
+    /// This node cannot get anything from that one at the moment.
+    pub(super) fn note_unreachable(&mut self, home: &Home, now: Instant) {
+        let before = self.unreachable.get(&home.node);
+        if before.is_some_and(|before| now < before.until) {
+            // Several jobs have met with the same.
+            return;
+        }
+        let rest = before.map_or(REST, |before| (before.rest * 2).min(LONGEST_REST));
+        let until = now + rest;
+        self.unreachable
+            .insert(home.node, Unreachable { until, rest });
     }
 }
 
@@ -209,11 +230,32 @@ mod tests {
             ticket: [0; 16],
             place: place.parse().ok(),
         };
-        let (near, mut far) = (kept("127.0.0.1:5"), kept("10.0.0.1:6"));
-        assert!(near.reaches(&home("127.0.0.1:7")) && near.reaches(&home("10.0.0.2:7")));
-        assert!(far.reaches(&home("10.0.0.2:7")) && !far.reaches(&home("[::1]:7")));
-        assert!(!far.reaches(&home("")), "it has dialed itself");
-        far.note_unreachable(&home(""));
-        assert!(!far.reaches(&home("10.0.0.2:7")));
+        let now = Instant::now();
+        let (near, far) = (kept("127.0.0.1:5"), kept("10.0.0.1:6"));
+        assert!(near.reaches(&home("127.0.0.1:7"), now) && near.reaches(&home("10.0.0.2:7"), now));
+        assert!(far.reaches(&home("10.0.0.2:7"), now) && !far.reaches(&home("[::1]:7"), now));
+        assert!(!far.reaches(&home(""), now), "it has dialed itself");
+    }
+
+    #[test]
+    fn who_was_not_reached_is_tried_again_later_and_later() {
+        let home = |node| Home {
+            node,
+            segment: 0,
+            ticket: [0; 16],
+            place: "10.0.0.2:7".parse().ok(),
+        };
+        let (start, mut far) = (Instant::now(), kept("10.0.0.1:6"));
+        let mut now = start;
+        for rest in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
+            assert!(far.reaches(&home(4), now));
+            far.note_unreachable(&home(4), now);
+            // The same failure, as other jobs meet with it.
+            far.note_unreachable(&home(4), now);
+            assert!(far.reaches(&home(5), now));
+            let almost = now + Duration::from_millis(rest * 1_000 - 1);
+            assert!(!far.reaches(&home(4), almost));
+            now += Duration::from_secs(rest);
+        }
     }
 }

@@ -122,7 +122,7 @@ impl Node {
     /// Whether this node has what lies at a node, or can get it from there.
     pub(super) fn can_have(&self, away: &Away) -> bool {
         let home = away.home();
-        self.kept.is_home(home) || self.kept.reaches(home)
+        self.kept.is_home(home) || self.kept.reaches(home, Instant::now())
     }
 
     /// A job comes back because it cannot get one of its segments from another node: it is to be
@@ -135,7 +135,7 @@ impl Node {
         match self.contents.lacks(job, segment) {
             Lack::Lent(part) => {
                 if let Some(away) = part.away() {
-                    self.kept.note_unreachable(away.home());
+                    self.kept.note_unreachable(away.home(), Instant::now());
                 }
                 Ok(true)
             }
