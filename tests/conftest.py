@@ -39,6 +39,12 @@ PACKAGE_PARENT = str(Path(pp.__file__).resolve().parent.parent)
 LEFTOVER_PATIENCE = 5.0
 
 
+def pytest_collection_finish() -> None:
+    """Lets `gc.collect`, of which there are some thousands, pass by all that was imported."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def run_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Marks all processes of this run and gives them a directory for temporary files.

@@ -76,28 +76,28 @@ def test_arrays_go_and_come(name: str, proto: int, make_server: MakeServer) -> N
 @pytest.mark.parametrize(
     "kind", [bytes, bytearray, lambda b: memoryview(b).tobytes().decode("latin-1"), list]
 )
-def test_other_big_things(kind: Any, size: int, shared: pp.Server) -> None:
+def test_other_big_things(kind: Any, size: int, lone: pp.Server) -> None:
     sent = kind((bytes(range(251)) * (size // 251 + 1))[:size])
-    back = shared.submit(jobs.echo, (sent,))()
+    back = lone.submit(jobs.echo, (sent,))()
     assert type(back) is type(sent)
     assert back == sent
 
 
-def test_buffers_of_other_kinds(shared: pp.Server) -> None:
+def test_buffers_of_other_kinds(lone: pp.Server) -> None:
     """Whatever takes part in protocol 5 of pickle."""
     sent = array.array("d", range(BIG))
-    assert shared.submit(jobs.echo, (sent,))() == sent
+    assert lone.submit(jobs.echo, (sent,))() == sent
 
     def measure(buffer: Any) -> tuple[int, int]:
         view = memoryview(buffer)
         return view.nbytes, sum(view[:1000])
 
     for buffer in (bytes(range(200)) * 5000, bytearray(range(200)) * 5000):
-        told = shared.submit(measure, (pickle.PickleBuffer(buffer),))()
+        told = lone.submit(measure, (pickle.PickleBuffer(buffer),))()
         assert told == (1_000_000, sum(buffer[:1000]))
 
 
-def test_several_in_nested_containers(shared: pp.Server) -> None:
+def test_several_in_nested_containers(lone: pp.Server) -> None:
     one, two = ramp(BIG), ramp(BIG, "f8") * 2
 
     def sums(*args: Any, **_kwargs: Any) -> list[float]:
@@ -106,9 +106,9 @@ def test_several_in_nested_containers(shared: pp.Server) -> None:
         assert first is same
         return [float(a.sum()) for a in (first, second, third)]
 
-    got = shared.submit(sums, (one, [two, {"deep": ramp(5)}], one))()
+    got = lone.submit(sums, (one, [two, {"deep": ramp(5)}], one))()
     assert got == [float(a.sum()) for a in (one, two, ramp(5))]
-    back = shared.submit(jobs.echo, ({"x": [one, two], "y": (one,)},))()
+    back = lone.submit(jobs.echo, ({"x": [one, two], "y": (one,)},))()
     assert back["x"][0] is back["y"][0]
     np.testing.assert_array_equal(back["x"][0], one)
     np.testing.assert_array_equal(back["x"][1], two)
@@ -124,19 +124,19 @@ def test_job_sees_the_array_as_it_was_at_the_submit(lone: pp.Server, gate: Gate)
     assert job() == 0
 
 
-def test_large_ones_are_read_only_small_ones_are_not(shared: pp.Server) -> None:
+def test_large_ones_are_read_only_small_ones_are_not(lone: pp.Server) -> None:
     def writeable(array: Any) -> bool:
         return bool(array.flags.writeable)
 
     def write(array: Any) -> None:
         array[0] = 1
 
-    assert not shared.submit(writeable, (ramp(BIG),))()
-    assert shared.submit(writeable, (ramp(10),))()
+    assert not lone.submit(writeable, (ramp(BIG),))()
+    assert lone.submit(writeable, (ramp(10),))()
     with pytest.raises(ValueError, match="read-only"):
-        shared.submit(write, (ramp(BIG),))()
-    assert not shared.submit(jobs.echo, (ramp(BIG),))().flags.writeable
-    assert not shared.submit(np.zeros, (BIG,))().flags.writeable
+        lone.submit(write, (ramp(BIG),))()
+    assert not lone.submit(jobs.echo, (ramp(BIG),))().flags.writeable
+    assert not lone.submit(np.zeros, (BIG,))().flags.writeable
 
 
 @pytest.mark.parametrize("memory", [None, 0])
@@ -265,7 +265,7 @@ def test_threads_submit_and_collect(server: pp.Server) -> None:
     assert not failures
 
 
-def test_output_beside_a_big_result(shared: pp.Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_beside_a_big_result(lone: pp.Server, capsys: pytest.CaptureFixture[str]) -> None:
     def chatty(size: int) -> Any:
         import numpy as np
 
@@ -273,7 +273,7 @@ def test_output_beside_a_big_result(shared: pp.Server, capsys: pytest.CaptureFix
         print("x" * 200_000)
         return np.ones(size)
 
-    job = shared.submit(chatty, (BIG,))
+    job = lone.submit(chatty, (BIG,))
     assert job().sum() == BIG
     assert capsys.readouterr().out == "one line\n" + "x" * 200_000 + "\n"
     value, output = pickle.loads(job(raw_result=True))
@@ -281,33 +281,33 @@ def test_output_beside_a_big_result(shared: pp.Server, capsys: pytest.CaptureFix
     assert output.startswith("one line\n")
 
 
-def test_exception_with_big_data(shared: pp.Server) -> None:
+def test_exception_with_big_data(lone: pp.Server) -> None:
     def fail(data: Any) -> None:
         raise ValueError("too big", data.copy())
 
     with pytest.raises(ValueError, match="too big") as caught:
-        shared.submit(fail, (ramp(BIG),))()
+        lone.submit(fail, (ramp(BIG),))()
     np.testing.assert_array_equal(caught.value.args[1], ramp(BIG))
 
 
-def test_result_that_cannot_be_pickled_after_its_buffers_could(shared: pp.Server) -> None:
+def test_result_that_cannot_be_pickled_after_its_buffers_could(lone: pp.Server) -> None:
     def make(data: Any) -> Any:
         import threading
 
         return [data, data.copy(), threading.Lock()]
 
     with pytest.raises(pp.SerializationError, match="lock"):
-        shared.submit(make, (ramp(BIG),))()
-    assert shared.submit(np.sum, (np.ones(BIG),))() == BIG
+        lone.submit(make, (ramp(BIG),))()
+    assert lone.submit(np.sum, (np.ones(BIG),))() == BIG
 
 
-def test_result_that_the_second_pickler_can(shared: pp.Server) -> None:
+def test_result_that_the_second_pickler_can(lone: pp.Server) -> None:
     """What the first attempt has collected must not get in the way."""
 
     def make(data: Any) -> Any:
         return [data.copy(), lambda: float(data.sum()) + 0]
 
-    copy, function = shared.submit(make, (np.ones(BIG),))()
+    copy, function = lone.submit(make, (np.ones(BIG),))()
     assert copy.sum() == function() == BIG
 
 
