@@ -36,6 +36,9 @@ impl<J> Scheduler<J> {
         check("dependencies are sound", self.dependencies.fault(is_live))?;
         let is_queued = |job| Some(self.jobs.get(job)?.executor == QUEUED);
         check("lines are sound", self.nears.fault(is_queued))?;
+        let is_there = |executor| self.executors.slot(executor).is_some();
+        let wrong_data = self.nears.data.fault(is_live, is_there);
+        check("data is where it is said to be", wrong_data)?;
         check("retries are counted", self.retries.fault(is_live))?;
         check("time limits are kept", self.wrong_time_limit())?;
         check("functions count their jobs", self.miscounted_function())?;

@@ -101,7 +101,7 @@ impl<J> Scheduler<J> {
             return;
         };
         self.doubt_effects();
-        self.nears.forget_link(executor);
+        self.nears.data.forget(executor);
         self.break_up_line(slot);
         let is_ours = gone.state == ExecutorState::Killing;
         let mut began = false;

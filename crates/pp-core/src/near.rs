@@ -12,21 +12,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::classes::Class;
-use crate::demand::{Demand, NOTHING};
+use crate::data::DataBooks;
+use crate::demand::NOTHING;
 use crate::executor::Executor;
-use crate::executors::{ExecutorTable, Site};
+use crate::executors::ExecutorTable;
 use crate::ids::{IdMap, SMALL};
-use crate::time::{Time, nanos};
-use crate::{ExecutorId, JobId, Scheduler};
-
-/// Data that a job needs, and who has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Data {
-    /// Who has it.
-    pub executor: ExecutorId,
-    /// How much it is.
-    pub bytes: u64,
-}
+use crate::time::Time;
+use crate::{JobId, Scheduler};
 
 /// What tells lines from demands, where both are keys of queues.
 const LINE: u32 = 1 << 31;
@@ -44,12 +36,11 @@ pub(crate) fn slot_of(key: u32) -> Option<u32> {
     (key != NOTHING && key & LINE != 0).then_some(key & !LINE)
 }
 
-#[derive(Debug, Default)]
-struct Near {
-    /// Who has data of it, and what it takes to bring that to another, in nanoseconds.
-    holders: Vec<(ExecutorId, u64)>,
+/// A job that waits in a line.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
     /// Where the executor is in whose line it waits.
-    line: Option<u32>,
+    line: u32,
     /// Since when.
     since: Time,
 }
@@ -63,30 +54,21 @@ pub(crate) enum Turn {
     Later(Option<Time>),
 }
 
-/// Live jobs of whose data is known where it is.
+/// Jobs that wait for the executors that have their data.
 #[derive(Debug, Default)]
 pub(crate) struct Nears {
-    jobs: IdMap<JobId, Near>,
+    pub(crate) data: DataBooks,
+    waiting: IdMap<JobId, Waiting>,
     /// How many wait in each line, by the slot of its executor.
     lines: BTreeMap<u32, usize>,
     /// When others take over what waits for an executor, if that has finished nothing by then.
     deadline: Option<Time>,
-    /// Where data is on the way, or was.
-    links: IdMap<ExecutorId, Link>,
-}
-
-/// Until when data comes to an executor for jobs that it was sent, and until when it gives data
-/// to others, as far as is known.
-#[derive(Clone, Copy, Debug, Default)]
-struct Link {
-    coming: Time,
-    going: Time,
 }
 
 impl Nears {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.data.is_empty()
     }
 
     /// Whether somebody waits in a line.
@@ -102,45 +84,34 @@ impl Nears {
         *self = Self::default();
     }
 
-    fn add(&mut self, job: JobId, executor: ExecutorId, cost: u64) {
-        let holders = &mut self.jobs.entry(job).or_default().holders;
-        if let Some(holder) = holders.iter_mut().find(|holder| holder.0 == executor) {
-            holder.1 = holder.1.saturating_add(cost);
-        } else {
-            holders.push((executor, cost));
-        }
-    }
-
     /// The key of the queue where a job waits that needs this.
     pub(crate) fn key(&self, job: JobId, demand: u32) -> u32 {
         if self.lines.is_empty() {
             return demand;
         }
-        let line = self.jobs.get(&job).and_then(|near| near.line);
-        line.map_or(demand, line_of)
+        let waiting = self.waiting.get(&job);
+        waiting.map_or(demand, |waiting| line_of(waiting.line))
     }
 
-    fn enter(&mut self, job: JobId, slot: u32, now: Time) {
-        if let Some(near) = self.jobs.get_mut(&job) {
-            (near.line, near.since) = (Some(slot), now);
-            *self.lines.entry(slot).or_default() += 1;
-        }
+    fn enter(&mut self, job: JobId, line: u32, now: Time) {
+        self.waiting.insert(job, Waiting { line, since: now });
+        *self.lines.entry(line).or_default() += 1;
     }
 
     /// A job does not wait in a line any more.
     pub(crate) fn leave(&mut self, job: JobId) {
-        let line = self.jobs.get_mut(&job).and_then(|near| near.line.take());
-        let Some(slot) = line else {
+        let Some(Waiting { line, .. }) = self.waiting.remove(&job) else {
             return;
         };
-        if let Some(count) = self.lines.get_mut(&slot) {
+        if let Some(count) = self.lines.get_mut(&line) {
             *count -= 1;
             if *count == 0 {
-                self.lines.remove(&slot);
+                self.lines.remove(&line);
             }
             if self.lines.is_empty() {
                 // Plain jobs need not look at it then.
                 self.deadline = None;
+                self.waiting.shrink_to(SMALL);
             }
         }
     }
@@ -148,7 +119,7 @@ impl Nears {
     /// A job has ended.
     #[inline]
     pub(crate) fn remove(&mut self, job: JobId) {
-        if !self.jobs.is_empty() {
+        if !self.is_empty() {
             self.remove_noted(job);
         }
     }
@@ -156,22 +127,7 @@ impl Nears {
     #[inline(never)]
     fn remove_noted(&mut self, job: JobId) {
         self.leave(job);
-        self.jobs.remove(&job);
-        if self.jobs.is_empty() {
-            self.jobs.shrink_to(SMALL);
-            self.links = IdMap::default();
-        }
-    }
-
-    /// What it takes to bring the data of a job elsewhere that an executor has, in nanoseconds.
-    pub(crate) fn cost(&self, job: JobId, executor: ExecutorId) -> u64 {
-        if self.jobs.is_empty() {
-            return 0;
-        }
-        let near = self.jobs.get(&job);
-        let mut holders = near.iter().flat_map(|near| &near.holders);
-        let holder = holders.find(|holder| holder.0 == executor);
-        holder.map_or(0, |holder| holder.1)
+        self.data.remove(job);
     }
 
     /// What becomes now of the first in the line of an executor. `is_known`: how long its
@@ -212,80 +168,53 @@ impl Nears {
                 Turn::Later(late.filter(|_| is_known))
             };
         }
-        let brings = self.brings_in(job, holder, executors.get(other), now);
-        let until = self.until(job, brings).filter(|_| !holder.is_measured());
+        let (other, there) = self.nearest_idle(job, other, executors, now);
+        let here = wait.saturating_add(self.data.brings_in(job, holder, executors, now));
+        let until = self.until(job, there).filter(|_| !holder.is_measured());
         match until {
             Some(until) if until <= now => Turn::Now(other),
             Some(until) => Turn::Later(late.min(Some(until)).or(Some(until))),
-            None if wait > brings => Turn::Now(other),
+            None if here > there => Turn::Now(other),
             None if has_room => Turn::Now(home),
             None => Turn::Later(late),
         }
     }
 
+    /// Of an executor that idles, and those that idle and have data of a job, the one where all of
+    /// it is soonest; and in how many nanoseconds that is.
+    fn nearest_idle(
+        &self,
+        job: JobId,
+        idle: u32,
+        executors: &ExecutorTable,
+        now: Time,
+    ) -> (u32, u64) {
+        let holders = self.data.holders(job);
+        let slots = holders.into_iter().filter_map(|id| executors.slot(id));
+        let free = slots.filter(|&slot| executors.is_free(slot));
+        let all = [idle].into_iter().chain(free).filter_map(|slot| {
+            let taker = executors.get(slot)?;
+            Some((slot, self.data.brings_in(job, taker, executors, now)))
+        });
+        all.min_by_key(|&(_, brings)| brings).unwrap_or((idle, 0))
+    }
+
     /// Until when a job waits in its line if nobody knows how long that would be: for as long as
     /// it takes to bring its data elsewhere. Then both together take twice that at the most.
     fn until(&self, job: JobId, brings: u64) -> Option<Time> {
-        let near = self.jobs.get(&job)?;
-        Some(near.since.saturating_add(Duration::from_nanos(brings)))
-    }
-
-    /// What it takes to bring the data of a job from an executor to another, in nanoseconds: after
-    /// all that is on the way already.
-    pub(crate) fn brings_in(
-        &self,
-        job: JobId,
-        holder: &Executor,
-        taker: Option<&Executor>,
-        now: Time,
-    ) -> u64 {
-        let cost = self.cost(job, holder.id);
-        if cost == 0 {
-            return 0;
-        }
-        let coming = taker.map_or(Time::ZERO, |taker| self.link(taker.id).coming);
-        let free = self.link(holder.id).going.max(coming);
-        cost.saturating_add(nanos(free.saturating_duration_since(now)))
-    }
-
-    fn link(&self, executor: ExecutorId) -> Link {
-        self.links.get(&executor).copied().unwrap_or_default()
-    }
-
-    /// A job was sent to an executor: data of it that others have comes there.
-    pub(crate) fn note_transfers(&mut self, job: JobId, taker: ExecutorId, now: Time) {
-        let Some(near) = self.jobs.get(&job) else {
-            return;
-        };
-        let mut coming = self.link(taker).coming;
-        for &(holder, cost) in near.holders.iter().filter(|holder| holder.0 != taker) {
-            let link = self.links.entry(holder).or_default();
-            let begin = now.max(link.going).max(coming);
-            coming = begin.saturating_add(Duration::from_nanos(cost));
-            link.going = coming;
-        }
-        if coming > now {
-            self.links.entry(taker).or_default().coming = coming;
-        }
-    }
-
-    /// An executor is gone.
-    pub(crate) fn forget_link(&mut self, executor: ExecutorId) {
-        self.links.remove(&executor);
+        let waiting = self.waiting.get(&job)?;
+        Some(waiting.since.saturating_add(Duration::from_nanos(brings)))
     }
 
     /// The first contradiction in it, if there is one. `is_queued` tells which jobs live, and
     /// of these which are queued.
     pub(crate) fn fault(&self, is_queued: impl Fn(JobId) -> Option<bool>) -> Option<String> {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
-        for (&job, near) in &self.jobs {
-            let state = is_queued(job);
-            if state.is_none() || near.line.is_some() && state != Some(true) {
-                return Some(format!("{job} is not queued: {near:?}"));
+        for (&job, waiting) in &self.waiting {
+            if is_queued(job) != Some(true) {
+                return Some(format!("{job} is not queued: {waiting:?}"));
             }
-            if let Some(slot) = near.line {
-                *counts.entry(slot).or_default() += 1;
-            }
+            *counts.entry(waiting.line).or_default() += 1;
         }
         let (lines, deadline) = (&self.lines, self.deadline);
         let is_right = counts == *lines && (deadline.is_none() || !lines.is_empty());
@@ -294,46 +223,6 @@ impl Nears {
 }
 
 impl<J> Scheduler<J> {
-    /// So much of the result of a job stays at the executor that holds it: what depends on it
-    /// had best run there.
-    ///
-    /// To be said right before [`job_finished`](Self::job_finished). It means nothing for jobs
-    /// that are submitted later: see [`Terms::data`](crate::Terms::data).
-    pub fn result_stays(&mut self, executor: ExecutorId, job: JobId, bytes: u64) {
-        let slot = self.executors.slot(executor);
-        let Some(slot) = slot.filter(|&slot| self.place_at(slot, job).is_some()) else {
-            return;
-        };
-        let dependants = self.dependencies.of(job);
-        if bytes == 0 || dependants.is_empty() {
-            return;
-        }
-        // What many need comes once for all of them.
-        let cost = self.cost_of(slot, bytes) / dependants.len() as u64;
-        for dependant in dependants {
-            self.nears.add(dependant, executor, cost);
-        }
-    }
-
-    /// Takes note of data that is there when a job is submitted.
-    pub(crate) fn note_data(&mut self, job: JobId, data: &[Data]) {
-        for &Data { executor, bytes } in data {
-            if let Some(slot) = self.executors.slot(executor).filter(|_| bytes > 0) {
-                let cost = self.cost_of(slot, bytes);
-                self.nears.add(job, executor, cost);
-            }
-        }
-    }
-
-    /// What it takes to bring so much from an executor to another, in nanoseconds.
-    fn cost_of(&self, slot: u32, bytes: u64) -> u64 {
-        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.config.transfer_rate.get());
-        let latency = self.executors.get(slot).map_or(0, |holder| holder.latency);
-        u64::try_from(nanos)
-            .unwrap_or(u64::MAX)
-            .saturating_add(latency)
-    }
-
     /// Where a job is to wait that is about to be queued: in a line, if that is worth it.
     #[inline]
     pub(crate) fn lined_up(&mut self, job: JobId, class: Class) -> Class {
@@ -354,17 +243,18 @@ impl<J> Scheduler<J> {
 
     /// The executor that would begin a job soonest, of those that have data of it.
     fn home_of(&self, job: JobId) -> Option<u32> {
-        let holders = &self.nears.jobs.get(&job)?.holders;
         let (now, slack) = (self.now, self.config.recall.slack);
-        let costs = holders.iter().map(|&(_, cost)| cost);
-        let all = costs.fold(0, u64::saturating_add);
-        let begins = holders.iter().filter_map(|&(executor, cost)| {
-            let slot = self.executors.slot(executor)?;
+        let holders = self.nears.data.holders(job).into_iter();
+        let begins = holders.filter_map(|id| {
+            let slot = self.executors.slot(id)?;
             let others = self.nears.lines.get(&slot).copied().unwrap_or(0);
-            let wait = self.executors.get(slot)?.wait_behind(others, now, slack)?;
-            Some((wait.saturating_add(all - cost), slot, cost))
+            let holder = self.executors.get(slot)?;
+            let wait = holder.wait_behind(others, now, slack)?;
+            let brings = self.nears.data.brings_in(job, holder, &self.executors, now);
+            Some((wait.saturating_add(brings), slot, holder))
         });
-        let (_, slot, cost) = begins.min()?;
+        let (_, slot, holder) = begins.min_by_key(|&(begins, slot, _)| (begins, slot))?;
+        let cost = self.nears.data.worth(job, holder);
         let function = self.jobs.get(job)?.function;
         let estimate = self.functions.estimate(function);
         let run_time = u64::from(estimate.expected().time);
@@ -390,17 +280,6 @@ impl<J> Scheduler<J> {
         }
     }
 
-    /// Of the machines that can start a job at once which needs this, one that has data of it.
-    pub(crate) fn site_with_data(&self, job: JobId, demand: &Demand) -> Option<Site> {
-        let near = self.nears.jobs.get(&job)?;
-        let sites = near.holders.iter().filter_map(|&(executor, cost)| {
-            let site = self.executors.site_of(self.executors.slot(executor)?)?;
-            let can = self.executors.is_open(site) && self.executors.fits(site, demand);
-            can.then_some((cost, site))
-        });
-        sites.max_by_key(|&(cost, _)| cost).map(|(_, site)| site)
-    }
-
     /// The newest job that waits at an executor, if it has data there: its place, and how much
     /// sooner it would begin where one idles, in nanoseconds.
     pub(crate) fn newest_near(&self, holder: &Executor) -> Option<(u32, u64)> {
@@ -408,12 +287,12 @@ impl<J> Scheduler<J> {
             return None;
         }
         let (place, held) = holder.held.recallable_places().next()?;
-        let cost = self.nears.cost(held.job, holder.id);
-        let (taker, _) = self.executors.next_to_serve().filter(|_| cost > 0)?;
-        let taker = self.executors.get(taker);
-        let brings = self.nears.brings_in(held.job, holder, taker, self.now);
+        let (taker, _) = self.executors.next_to_serve()?;
+        let taker = self.executors.get(taker)?;
+        let lack = self.nears.data.lack(held.job, taker.id)?;
+        let brings = (self.nears.data).brings_in(held.job, taker, &self.executors, self.now);
         // The data of those that were asked back comes first.
-        let others = cost.saturating_mul(self.recalls.pending as u64);
+        let others = lack.saturating_mul(self.recalls.pending as u64);
         let wait = holder.wait_of(&held, self.now, self.config.recall.slack);
         let gain = wait.filter(|_| holder.is_measured()).unwrap_or(0);
         Some((place, gain.saturating_sub(brings.saturating_add(others))))

@@ -138,9 +138,6 @@ impl<J> Scheduler<J> {
         };
         self.shares.pop(next);
         self.nears.leave(next.job);
-        if let Some(taker) = self.executors.get(slot) {
-            self.nears.note_transfers(next.job, taker.id, self.now);
-        }
         self.send(slot, next.job);
         true
     }

@@ -60,6 +60,9 @@ impl<J> Scheduler<J> {
                 .push_back(Effect::SendFunction { executor, function });
         }
         self.effects.push_back(Effect::Send { executor, job });
+        if !self.nears.is_empty() {
+            self.note_sent(job, slot);
+        }
         if !self.time_limits.is_empty() {
             self.watch_time(slot);
         }

@@ -12,6 +12,7 @@ impl Env {
         if self.hold > 0 {
             self.hold -= 1;
             self.is_late = true;
+            self.was_late = true;
             self.passed.clear();
             return;
         }
@@ -143,6 +144,7 @@ impl Env {
             assert!(is_met, "{other} has not ended well: {effect:?}");
         }
         let (function, share) = (entry.function, entry.terms.share);
+        self.note_copies(executor, job);
         self.check_order(job);
         self.check_ageing(job);
         assert!(

@@ -130,6 +130,8 @@ impl Env {
         let holders = (0..number % 3).map(|place| {
             let one = u64::from(number >> (4 + 4 * place)) % u64::from(self.started + 1);
             Data {
+                // Few, so that several need the same.
+                job: JobId::from_u64(u64::from(number >> 12) % 5),
                 executor: ExecutorId::from_u64(one),
                 bytes: random_bytes(number),
             }

@@ -51,6 +51,8 @@ pub(crate) struct Job {
     pub(crate) terms: Terms,
     /// Executors that have had data of it.
     pub(crate) holders: BTreeSet<ExecutorId>,
+    /// Whose results that is.
+    pub(crate) items: BTreeSet<JobId>,
     /// Jobs that it waits for.
     pub(crate) unmet: BTreeSet<JobId>,
     pub(crate) data: u64,
@@ -113,6 +115,8 @@ pub(crate) struct Env {
     pub(crate) hold: u32,
     /// Effects were held back: the model learns late of what was decided.
     pub(crate) is_late: bool,
+    /// They were at some time: jobs may have been sent and taken back that nobody heard of.
+    pub(crate) was_late: bool,
     /// Executors that held a job when it ended: they must be killed for it.
     pub(crate) condemned: Vec<ExecutorId>,
     /// The limits of shares that have one.
@@ -188,6 +192,7 @@ impl Env {
             submitted: 0,
             hold: 0,
             is_late: false,
+            was_late: false,
             condemned: Vec::new(),
             limits: BTreeMap::new(),
             supply: BTreeMap::new(),

@@ -30,11 +30,16 @@ impl Env {
         let unmet: BTreeSet<_> = terms.after.iter().filter(live).copied().collect();
         let is_ready = unmet.is_empty();
         let data = terms.data.iter().filter(|data| data.bytes > 0);
-        let holders = data.map(|data| data.executor).collect();
+        let items: BTreeSet<_> = data.clone().map(|data| data.job).collect();
+        let holders = data
+            .map(|data| data.executor)
+            .chain(self.holders_of(&items));
+        let holders = holders.collect();
         let entry = Job {
             function,
             terms,
             holders,
+            items,
             unmet,
             data: self.submitted,
             place: if is_ready {

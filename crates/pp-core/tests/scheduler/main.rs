@@ -14,6 +14,7 @@ mod cancel;
 mod checks;
 mod choices;
 mod cluster;
+mod copies;
 mod death;
 mod dependencies;
 mod destroy;

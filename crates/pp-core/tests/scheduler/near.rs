@@ -1,5 +1,7 @@
 //! Jobs that had best run where their data is, and what the model expects of these.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pp_core::{
@@ -15,39 +17,81 @@ impl Env {
         let Some(&job) = self.held(executor).first() else {
             return;
         };
-        for entry in self.jobs.values_mut() {
-            if bytes > 0 && entry.unmet.contains(&job) {
-                entry.holders.insert(executor);
+        if bytes > 0 {
+            for entry in self.jobs.values_mut() {
+                if entry.unmet.contains(&job) {
+                    entry.items.insert(job);
+                }
+            }
+            // Others may need it already, and somebody may have a copy.
+            let mut holders = self.holders_of(&BTreeSet::from([job]));
+            holders.push(executor);
+            let jobs = self.jobs.values_mut();
+            for entry in jobs.filter(|entry| entry.items.contains(&job)) {
+                entry.holders.extend(&holders);
             }
         }
         self.scheduler.result_stays(executor, job, bytes);
     }
 
+    /// Who has had data of live jobs that some of this is.
+    pub(crate) fn holders_of(&self, items: &BTreeSet<JobId>) -> Vec<ExecutorId> {
+        let jobs = self.jobs.values();
+        let users = jobs.filter(|entry| !entry.items.is_disjoint(items));
+        users.flat_map(|entry| entry.holders.clone()).collect()
+    }
+
+    /// A job is sent to an executor, which gets its data, and so has what others need.
+    pub(crate) fn note_copies(&mut self, executor: ExecutorId, job: JobId) {
+        let items = self.jobs[&job].items.clone();
+        let jobs = self.jobs.values_mut();
+        for entry in jobs.filter(|entry| !entry.items.is_disjoint(&items)) {
+            entry.holders.insert(executor);
+        }
+    }
+
     /// Whether a job may be waiting for an executor that has data of it.
     pub(crate) fn waits_for_holder(&self, job: JobId) -> bool {
         let idle = self.idle();
-        self.jobs[&job].holders.iter().any(|&holder| {
+        let entry = &self.jobs[&job];
+        self.workers.keys().any(|&holder| {
+            // What was sent in between has left copies of which is not known here.
+            let may_hold = self.was_late && !entry.items.is_empty();
             let is_ready = self.state(holder) == Some(ExecutorState::Ready);
-            is_ready && !idle.contains(&holder)
+            let holds = may_hold || entry.holders.contains(&holder);
+            holds && is_ready && !idle.contains(&holder)
         })
     }
 }
 
-fn at(executor: ExecutorId, bytes: u64) -> Terms {
+/// Needs the result of this job, of which nothing more is known.
+pub(crate) fn of(job: u64, executor: ExecutorId, bytes: u64) -> Terms {
+    let job = JobId::from_u64(job);
+    let data = vec![Data {
+        job,
+        executor,
+        bytes,
+    }];
     Terms {
-        data: vec![Data { executor, bytes }],
+        data,
         ..Terms::default()
     }
 }
 
+/// Needs a result that no other job needs.
+fn at(executor: ExecutorId, bytes: u64) -> Terms {
+    static NEXT: AtomicU64 = AtomicU64::new(1 << 40);
+    of(NEXT.fetch_add(1, Ordering::Relaxed), executor, bytes)
+}
+
 /// What takes so long to bring.
-fn bytes(time: Duration) -> u64 {
+pub(crate) fn bytes(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap() * 125_000
 }
 
 /// So many workers that idle, and know how long jobs of a function take; the first of them
 /// became idle last.
-fn ready(workers: u32, run_time: Duration) -> (Env, Vec<ExecutorId>) {
+pub(crate) fn ready(workers: u32, run_time: Duration) -> (Env, Vec<ExecutorId>) {
     let (mut env, workers) = Env::ready(workers);
     let jobs = env.submit_many(F, workers.len());
     for &executor in workers.iter().rev() {
@@ -58,7 +102,7 @@ fn ready(workers: u32, run_time: Duration) -> (Env, Vec<ExecutorId>) {
 }
 
 /// Lets an executor run a job of its own.
-fn occupy(env: &mut Env, executor: ExecutorId) -> JobId {
+pub(crate) fn occupy(env: &mut Env, executor: ExecutorId) -> JobId {
     let job = env.submit_with(F, &at(executor, bytes(ms(500))));
     assert_eq!(env.place(job), Place::With(executor));
     env.begin(executor);

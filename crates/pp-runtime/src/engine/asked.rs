@@ -55,14 +55,20 @@ impl Asked {
 
     /// Which of its inputs lie at nodes already.
     fn data(&self) -> Vec<Data> {
-        let outcomes = self.inputs.iter().filter_map(|job| job.outcome());
-        let away = outcomes
-            .filter_map(Outcome::report)
-            .flat_map(Report::away)
-            .filter(|away| !away.is_lost());
-        let data = away.map(|away| Data {
-            executor: ExecutorId::from_u64(away.home().node),
-            bytes: away.size(),
+        let reports = self.inputs.iter().filter_map(|job| {
+            let report = job.outcome().and_then(Outcome::report)?;
+            Some((JobId::from_u64(job.number()), report))
+        });
+        let data = reports.filter_map(|(job, report)| {
+            let mut away = report.away().filter(|away| !away.is_lost()).peekable();
+            // All of it lies where it was made.
+            let home = away.peek()?.home();
+            let sizes = away.map(|away| away.size());
+            Some(Data {
+                job,
+                executor: ExecutorId::from_u64(home.node),
+                bytes: sizes.fold(0, u64::saturating_add),
+            })
         });
         data.collect()
     }
