@@ -8,7 +8,7 @@
 //!
 //! Data comes with the message that brings a job, so a machine hands a job to its scheduler
 //! when all of it has come. The client's scheduler knows the network's rate and where results
-//! have stayed, but not who got a copy of them later. It knows a job's client
+//! have stayed, and takes whoever was sent a job to have what that needs. It knows a job's client
 //! as a share; machines do not. It counts what jobs need beyond slots, as in the product. Graphs
 //! are submitted as a whole, as programs do it; what is released later is submitted then.
 
