@@ -283,7 +283,6 @@ impl<J> Scheduler<J> {
     /// that are submitted later: see [`Terms::data`](crate::Terms::data).
     pub fn result_stays(&mut self, executor: ExecutorId, job: JobId, bytes: u64) {
         let slot = self.executors.slot(executor);
-        let slot = self.executors.slot(executor);
         if bytes == 0 || slot.is_none_or(|slot| self.place_at(slot, job).is_none()) {
             return;
         }

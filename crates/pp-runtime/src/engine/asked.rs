@@ -6,7 +6,7 @@ use std::time::Duration;
 use pp_core::{Data, Ending, ExecutorId, JobId, Retries, ShareId, Terms};
 
 use super::job::Job;
-use super::outcome::{JobFailure, Outcome, Report};
+use super::outcome::{JobFailure, Outcome};
 use super::resources::{Names, Needs};
 
 /// What is asked for a job beyond the plain: see [`Terms`].
