@@ -92,10 +92,11 @@ impl<J> Scheduler<J> {
         holder.latency + taker.map_or(0, |taker| taker.latency)
     }
 
-    /// Sees to it that executors that idle are looked at again.
+    /// Sees to it that executors that idle are looked at again, and not only when somebody is late
+    /// who was the reason to wait before.
     fn look_again(&mut self, deadline: Time, overdue: bool) {
         let before = self.recalls.deadline.filter(|_| !overdue);
-        self.recalls.deadline = before.or(Some(deadline));
+        self.recalls.deadline = Some(before.map_or(deadline, |before| before.min(deadline)));
     }
 
     /// Asks back the newer half of the work that waits at an executor.

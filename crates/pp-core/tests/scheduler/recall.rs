@@ -3,6 +3,7 @@
 use pp_core::Effect;
 
 use crate::env::{Env, F, G, Place, ms, us};
+use crate::near::{bytes, occupy, of, ready};
 
 fn recalls(env: &mut Env) -> usize {
     let effects = env.effects();
@@ -241,4 +242,22 @@ fn a_dead_executor_answers_nothing_and_nothing_waits_for_it() {
     env.die(workers[0]);
     assert_eq!(env.held(fresh)[0], jobs[0]);
     assert_eq!(env.queued(), []);
+}
+
+/// Who is to stay where its data is sets a later time to look again than others do.
+#[test]
+fn what_waits_behind_one_that_has_its_data_there_does_not_wait_for_that() {
+    let (mut env, workers) = ready(2, us(49));
+    let first = occupy(&mut env, workers[0]);
+    env.submit(F);
+    let plain = env.submit_many(F, 2);
+    let near = env.submit_with(F, &of(1, workers[0], bytes(ms(500))));
+    assert_eq!(env.held(workers[0]), [first, plain[0], near]);
+    while !env.held(workers[1]).is_empty() {
+        env.finish(workers[1], us(49));
+    }
+    assert_eq!(env.held(workers[0]), [first, plain[0], near]);
+    env.cancel(near);
+    env.advance(us(250));
+    assert_eq!(env.place(plain[0]), Place::With(workers[1]));
 }
