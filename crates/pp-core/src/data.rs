@@ -148,8 +148,11 @@ impl DataBooks {
     }
 
     /// What it takes, in nanoseconds, to carry what an executor lacks of a job, if it lacks some.
-    pub(crate) fn lack(&self, job: JobId, executor: ExecutorId) -> Option<u64> {
-        let absent = self.items_of(job).filter(|(_, item)| !item.is_at(executor));
+    /// It lacks what is still on the way, too: otherwise who is sooner elsewhere were asked back
+    /// for it, and sent there again.
+    pub(crate) fn lack(&self, job: JobId, executor: ExecutorId, now: Time) -> Option<u64> {
+        let is_there = |item: &Item| item.holder(executor).is_some_and(|it| it.since <= now);
+        let absent = self.items_of(job).filter(|(_, item)| !is_there(item));
         absent
             .map(|(_, item)| item.takes)
             .reduce(u64::saturating_add)

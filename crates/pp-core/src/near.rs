@@ -289,7 +289,7 @@ impl<J> Scheduler<J> {
         let (place, held) = holder.held.recallable_places().next()?;
         let (taker, _) = self.executors.next_to_serve()?;
         let taker = self.executors.get(taker)?;
-        let lack = self.nears.data.lack(held.job, taker.id)?;
+        let lack = self.nears.data.lack(held.job, taker.id, self.now)?;
         let brings = (self.nears.data).brings_in(held.job, taker, &self.executors, self.now);
         // The data of those that were asked back comes first.
         let others = lack.saturating_mul(self.recalls.pending as u64);
@@ -308,10 +308,16 @@ impl<J> Scheduler<J> {
         self.nears.deadline = at;
     }
 
-    /// A line whose first job could start at once where its data is.
+    /// A line whose first job could start at once where its data is; or any, if others idle and
+    /// nobody will look at it again.
     pub(crate) fn wrong_line(&self) -> Option<String> {
-        let mut lines = self.shares.ready_keys().filter_map(slot_of);
-        let free = lines.find(|&slot| self.executors.is_free(slot))?;
-        Some(format!("{free} is free, and jobs wait for it"))
+        let lines = || self.shares.ready_keys().filter_map(slot_of);
+        if let Some(free) = lines().find(|&slot| self.executors.is_free(slot)) {
+            return Some(format!("{free} is free, and jobs wait for it"));
+        }
+        let line = lines().next()?;
+        let is_forgotten = self.nears.deadline.is_none_or(|at| at <= self.now);
+        let (_, is_idle) = self.executors.next_to_serve()?;
+        (is_idle && is_forgotten).then(|| format!("others idle, and jobs wait for {line}"))
     }
 }

@@ -4,6 +4,9 @@ use pp_core::{Effect, Ending, ExecutorId, ExecutorState, FunctionId, JobId, Time
 
 use crate::env::{Env, Phase, Place, Worker, ms};
 
+/// More than any event has, unless it is what its own effects lead to again.
+const MOST_EFFECTS: usize = 10_000;
+
 impl Env {
     /// Carries out all effects, then checks the scheduler against the model.
     pub(crate) fn absorb(&mut self) {
@@ -12,11 +15,13 @@ impl Env {
         if self.hold > 0 {
             self.hold -= 1;
             self.is_late = true;
-            self.was_late = true;
+            self.note_unheard_copies();
             self.passed.clear();
             return;
         }
+        let before = self.log.len();
         while let Some(effect) = self.scheduler.poll() {
+            assert!(self.log.len() - before < MOST_EFFECTS, "round and round");
             self.carry_out(&effect);
             self.note_first();
             self.log.push(effect);
@@ -195,6 +200,7 @@ impl Env {
             self.is_over(executor, job);
         }
         let entry = self.jobs.remove(&job).expect("it lives");
+        self.forget_items();
         assert_eq!(entry.data, data, "{job}");
         match ending {
             Ending::WorkerDied { deaths, executor } => {
@@ -307,7 +313,7 @@ impl Env {
         });
         let idle = self.idle().len().saturating_sub(self.kept_idle());
         // What was sent to where its data is may wait there for as long as that takes to bring.
-        let is_near = |job: &JobId| !self.jobs[job].holders.is_empty();
+        let is_near = |job: &JobId| !self.jobs[job].items.is_empty();
         let mut held = self.workers.values().flat_map(|worker| &worker.held);
         if idle <= coming || !waiting || held.any(is_near) {
             self.unbalanced_since = None;

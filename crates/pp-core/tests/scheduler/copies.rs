@@ -2,7 +2,7 @@
 
 use pp_core::{Config, ExecutorId, JobId, Scheduler, Terms, Time};
 
-use crate::env::{Env, F, Place, ms};
+use crate::env::{Env, F, Place, ms, us};
 use crate::near::{bytes, occupy, of, ready};
 
 /// The data of both.
@@ -134,4 +134,38 @@ fn goes_there(latency: u64) -> bool {
 fn the_way_to_who_needs_it_counts() {
     assert!(goes_there(1));
     assert!(!goes_there(100));
+}
+
+/// Else a job is asked back for who idles, and sent to where it was again, and so on for ever.
+#[test]
+fn a_copy_on_its_way_is_not_taken_for_one_that_is_there() {
+    let (mut env, workers) = ready(3, us(500));
+    let busy = occupy(&mut env, workers[2]);
+    let data = of(1, workers[0], bytes(ms(900)));
+    later(&mut env, &data, busy);
+    env.submit_many_with(F, &data, 3);
+    env.begin(workers[0]);
+    // The first is late: another goes ahead, and its data is on the way to the second from now on.
+    env.advance(ms(3));
+    while !env.held(workers[1]).is_empty() {
+        env.finish(workers[1], us(500));
+    }
+    env.finish(workers[0], us(500));
+    let jobs = env.submit_many_with(F, &data, 4);
+    assert_eq!(env.held(workers[0]), jobs);
+}
+
+/// Also by those that were there before.
+#[test]
+fn what_is_said_of_an_item_is_known_to_all_who_need_it() {
+    let (mut env, workers) = ready(3, ms(100));
+    let running = [1, 2].map(|place| occupy(&mut env, workers[place]));
+    let [one, other] = [0, 2].map(|place| of(1, workers[place], bytes(ms(250))));
+    let job = later(&mut env, &one, running[0]);
+    later(&mut env, &other, running[1]);
+    env.die(workers[0]);
+    env.finish(workers[1], ms(100));
+    assert_eq!(env.queued(), [job], "it waits for the other");
+    env.finish(workers[2], ms(100));
+    assert_eq!(env.place(job), Place::With(workers[2]));
 }

@@ -49,9 +49,7 @@ pub(crate) enum Phase {
 pub(crate) struct Job {
     pub(crate) function: FunctionId,
     pub(crate) terms: Terms,
-    /// Executors that have had data of it.
-    pub(crate) holders: BTreeSet<ExecutorId>,
-    /// Whose results that is.
+    /// Whose results it needs, as far as these stay where they were made.
     pub(crate) items: BTreeSet<JobId>,
     /// Jobs that it waits for.
     pub(crate) unmet: BTreeSet<JobId>,
@@ -90,6 +88,8 @@ pub(crate) struct Env {
     pub(crate) workers: BTreeMap<ExecutorId, Worker>,
     /// Live jobs.
     pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Which executors have had what a job has left, as long as a live one needs that.
+    pub(crate) copies: BTreeMap<JobId, BTreeSet<ExecutorId>>,
     /// How the others ended; `None` for those that finished or failed.
     pub(crate) ended: BTreeMap<JobId, Option<Ending>>,
     /// Those that failed.
@@ -115,8 +115,6 @@ pub(crate) struct Env {
     pub(crate) hold: u32,
     /// Effects were held back: the model learns late of what was decided.
     pub(crate) is_late: bool,
-    /// They were at some time: jobs may have been sent and taken back that nobody heard of.
-    pub(crate) was_late: bool,
     /// Executors that held a job when it ended: they must be killed for it.
     pub(crate) condemned: Vec<ExecutorId>,
     /// The limits of shares that have one.
@@ -186,13 +184,13 @@ impl Env {
             now: Time::from_nanos(1_000_000),
             workers: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            copies: BTreeMap::new(),
             ended: BTreeMap::new(),
             failed: BTreeSet::new(),
             overdue: BTreeSet::new(),
             submitted: 0,
             hold: 0,
             is_late: false,
-            was_late: false,
             condemned: Vec::new(),
             limits: BTreeMap::new(),
             supply: BTreeMap::new(),

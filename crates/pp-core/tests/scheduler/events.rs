@@ -29,16 +29,10 @@ impl Env {
         let live = |job: &&JobId| self.jobs.contains_key(job);
         let unmet: BTreeSet<_> = terms.after.iter().filter(live).copied().collect();
         let is_ready = unmet.is_empty();
-        let data = terms.data.iter().filter(|data| data.bytes > 0);
-        let items: BTreeSet<_> = data.clone().map(|data| data.job).collect();
-        let holders = data
-            .map(|data| data.executor)
-            .chain(self.holders_of(&items));
-        let holders = holders.collect();
+        let items = self.note_data(&terms.data);
         let entry = Job {
             function,
             terms,
-            holders,
             items,
             unmet,
             data: self.submitted,
@@ -107,6 +101,7 @@ impl Env {
             return false;
         }
         let entry = self.jobs.remove(&job).expect("it lives");
+        self.forget_items();
         assert_eq!(data, Some(entry.data), "{job} finished on {executor}");
         self.ended.insert(job, None);
         self.note_run(executor);

@@ -18,48 +18,59 @@ impl Env {
             return;
         };
         if bytes > 0 {
-            for entry in self.jobs.values_mut() {
-                if entry.unmet.contains(&job) {
-                    entry.items.insert(job);
-                }
-            }
-            // Others may need it already, and somebody may have a copy.
-            let mut holders = self.holders_of(&BTreeSet::from([job]));
-            holders.push(executor);
             let jobs = self.jobs.values_mut();
-            for entry in jobs.filter(|entry| entry.items.contains(&job)) {
-                entry.holders.extend(&holders);
+            for entry in jobs.filter(|entry| entry.unmet.contains(&job)) {
+                entry.items.insert(job);
             }
+            self.copies.entry(job).or_default().insert(executor);
+            self.forget_items();
         }
         self.scheduler.result_stays(executor, job, bytes);
     }
 
-    /// Who has had data of live jobs that some of this is.
-    pub(crate) fn holders_of(&self, items: &BTreeSet<JobId>) -> Vec<ExecutorId> {
-        let jobs = self.jobs.values();
-        let users = jobs.filter(|entry| !entry.items.is_disjoint(items));
-        users.flat_map(|entry| entry.holders.clone()).collect()
+    /// Takes note of data that is there when a job is submitted; gives the items that it needs.
+    pub(crate) fn note_data(&mut self, data: &[Data]) -> BTreeSet<JobId> {
+        let data = data.iter().filter(|data| data.bytes > 0);
+        for it in data.clone() {
+            self.copies.entry(it.job).or_default().insert(it.executor);
+        }
+        data.map(|it| it.job).collect()
     }
 
-    /// A job is sent to an executor, which gets its data, and so has what others need.
+    /// A job is sent to an executor, which gets its data.
     pub(crate) fn note_copies(&mut self, executor: ExecutorId, job: JobId) {
-        let items = self.jobs[&job].items.clone();
-        let jobs = self.jobs.values_mut();
-        for entry in jobs.filter(|entry| !entry.items.is_disjoint(&items)) {
-            entry.holders.insert(executor);
+        for item in &self.jobs[&job].items {
+            self.copies.entry(*item).or_default().insert(executor);
         }
+    }
+
+    /// The same of all that have been sent: before that is heard of, some may be taken back.
+    pub(crate) fn note_unheard_copies(&mut self) {
+        for (&job, entry) in &self.jobs {
+            let sent = self.scheduler.job(job);
+            if let Some(executor) = sent.and_then(|sent| sent.state.executor()) {
+                for item in &entry.items {
+                    self.copies.entry(*item).or_default().insert(executor);
+                }
+            }
+        }
+    }
+
+    /// Nothing is known of what no live job needs.
+    pub(crate) fn forget_items(&mut self) {
+        let jobs = &self.jobs;
+        let is_needed = |item: &JobId| jobs.values().any(|entry| entry.items.contains(item));
+        self.copies.retain(|item, _| is_needed(item));
     }
 
     /// Whether a job may be waiting for an executor that has data of it.
     pub(crate) fn waits_for_holder(&self, job: JobId) -> bool {
         let idle = self.idle();
-        let entry = &self.jobs[&job];
-        self.workers.keys().any(|&holder| {
-            // What was sent in between has left copies of which is not known here.
-            let may_hold = self.was_late && !entry.items.is_empty();
-            let is_ready = self.state(holder) == Some(ExecutorState::Ready);
-            let holds = may_hold || entry.holders.contains(&holder);
-            holds && is_ready && !idle.contains(&holder)
+        let items = self.jobs[&job].items.iter();
+        let mut holders = items.flat_map(|item| &self.copies[item]);
+        holders.any(|holder| {
+            let is_ready = self.state(*holder) == Some(ExecutorState::Ready);
+            is_ready && !idle.contains(holder)
         })
     }
 }

@@ -27,7 +27,7 @@ impl Env {
             let queued = self.queued_of(terms.share);
             queued.filter(|(_, entry, certain)| {
                 let demand = &entry.terms.demand;
-                let is_plain = demand.is_plain() && entry.holders.is_empty();
+                let is_plain = demand.is_plain() && entry.items.is_empty();
                 *certain && (is_plain || *demand == terms.demand && !demand.is_plain())
             })
         };
@@ -59,7 +59,7 @@ impl Env {
             return;
         };
         let oldest_job = &self.jobs[&oldest];
-        let may_wait = !oldest_job.terms.demand.is_plain() || !oldest_job.holders.is_empty();
+        let may_wait = !oldest_job.terms.demand.is_plain() || !oldest_job.items.is_empty();
         if self.is_late || !are_certain || oldest == job || may_wait {
             return;
         }
