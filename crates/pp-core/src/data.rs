@@ -89,7 +89,6 @@ impl DataBooks {
             users: 0,
         });
         entry.users += u32::from(is_new);
-        entry.takes = entry.takes.max(takes);
         entry.hold(executor, Time::ZERO);
     }
 
@@ -232,8 +231,9 @@ impl DataBooks {
             }
         }
         let gone = self.links.keys().find(|&&executor| !is_there(executor));
-        let is_right = users.is_empty() && gone.is_none();
-        (!is_right).then(|| format!("{users:?} need what is not known, {gone:?} is gone"))
+        let is_bare = !self.is_empty() || self.items.is_empty() && self.links.is_empty();
+        let is_right = users.is_empty() && gone.is_none() && is_bare;
+        (!is_right).then(|| format!("{users:?} need what is not known, {gone:?} is gone: {self:?}"))
     }
 
     fn link(&self, executor: ExecutorId) -> Link {

@@ -311,6 +311,10 @@ impl<J> Scheduler<J> {
     /// A line whose first job could start at once where its data is; or any, if others idle and
     /// nobody will look at it again.
     pub(crate) fn wrong_line(&self) -> Option<String> {
+        let mut all = self.nears.lines.keys();
+        if let Some(gone) = all.find(|&&slot| self.executors.get(slot).is_none()) {
+            return Some(format!("{gone} is gone, and jobs wait for it"));
+        }
         let lines = || self.shares.ready_keys().filter_map(slot_of);
         if let Some(free) = lines().find(|&slot| self.executors.is_free(slot)) {
             return Some(format!("{free} is free, and jobs wait for it"));

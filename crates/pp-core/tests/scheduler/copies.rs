@@ -1,12 +1,13 @@
 //! Data that several jobs need, and executors that have got copies of it.
 
-use pp_core::{Config, ExecutorId, JobId, Scheduler, Terms, Time};
+use pp_core::{Demand, ExecutorId, JobId, Terms};
 
+use crate::cluster::cluster;
 use crate::env::{Env, F, Place, ms, us};
 use crate::near::{bytes, occupy, of, ready};
 
 /// The data of both.
-fn both(one: &Terms, other: &Terms) -> Terms {
+pub(crate) fn both(one: &Terms, other: &Terms) -> Terms {
     Terms {
         data: [&one.data[..], &other.data[..]].concat(),
         ..Terms::default()
@@ -100,40 +101,107 @@ fn a_copy_goes_with_its_executor() {
     assert!(!env.scheduler.is_empty() && env.jobs.contains_key(&job));
 }
 
+/// It matters where a job runs if to bring its part takes more than a fiftieth of its run time.
 #[test]
 fn what_many_need_is_worth_less_to_each() {
-    let (mut env, workers) = ready(2, ms(100));
-    let running = occupy(&mut env, workers[0]);
-    let data = of(1, workers[0], bytes(ms(100)));
-    for _ in 0..100 {
-        later(&mut env, &data, running);
+    for (takes, users, matters) in [(1, 1, false), (3, 1, true), (3, 2, false), (5, 2, true)] {
+        let (mut env, workers) = ready(3, ms(100));
+        let running = occupy(&mut env, workers[2]);
+        let data = of(1, workers[1], bytes(ms(takes)));
+        for _ in 1..users {
+            later(&mut env, &data, running);
+        }
+        let job = env.submit_with(F, &data);
+        // The first became idle last.
+        let place = workers[usize::from(matters)];
+        assert_eq!(env.place(job), Place::With(place), "{takes} {users}");
     }
-    // It takes a hundredth of this, so to nobody it matters where it is.
-    env.finish(workers[0], ms(100));
-    assert_eq!(env.held(workers[1]).len(), 1);
-}
-
-/// Whether a job goes to an idle node of this latency. Its data takes 20 ms to carry; another node
-/// has it, and is busy for another 50 ms.
-fn goes_there(latency: u64) -> bool {
-    let now = Time::ZERO;
-    let mut scheduler: Scheduler<u64> = Scheduler::new(Config::default());
-    let home = scheduler.node_joined(1, 2, ms(1), now).unwrap();
-    let first = scheduler.submit(F, 1, now).unwrap();
-    scheduler.job_finished(home, first, ms(50), now);
-    scheduler.submit(F, 1, now).unwrap();
-    let other = scheduler.node_joined(1, 2, ms(latency), now);
-    let data = of(1, home, bytes(ms(20)));
-    let job = scheduler.submit_with(F, &data, 1, now).unwrap();
-    while scheduler.poll().is_some() {}
-    scheduler.check_invariants().unwrap();
-    scheduler.job(job).unwrap().state.executor() == other
 }
 
 #[test]
-fn the_way_to_who_needs_it_counts() {
-    assert!(goes_there(1));
-    assert!(!goes_there(100));
+fn an_item_may_be_at_several_from_the_beginning() {
+    let (mut env, workers) = ready(3, ms(100));
+    let [one, other] = [1, 2].map(|place| of(1, workers[place], bytes(ms(90))));
+    occupy(&mut env, workers[1]);
+    let job = env.submit_with(F, &both(&one, &other));
+    assert_eq!(env.place(job), Place::With(workers[2]));
+}
+
+/// Else the second would wait for so long that it went to who idles.
+#[test]
+fn lines_are_as_long_as_each_other_where_many_have_the_data() {
+    let (mut env, workers) = ready(3, ms(100));
+    let [one, other] = [0, 1].map(|place| of(1, workers[place], bytes(ms(250))));
+    for &worker in &workers[..2] {
+        occupy(&mut env, worker);
+    }
+    let jobs = env.submit_many_with(F, &both(&one, &other), 2);
+    assert_eq!(env.queued(), jobs);
+}
+
+#[test]
+fn who_waits_for_one_that_is_gone_waits_for_another_holder() {
+    let (mut env, workers) = ready(4, ms(100));
+    let [one, other] = [0, 1].map(|place| of(1, workers[place], bytes(ms(900))));
+    for &worker in &workers[..2] {
+        occupy(&mut env, worker);
+        env.advance(ms(10));
+    }
+    // The first would begin it sooner.
+    let job = env.submit_with(F, &both(&one, &other));
+    env.die(workers[0]);
+    // One of two others takes what ran there.
+    assert_eq!(env.place(job), Place::Queue);
+    env.run(workers[1], ms(100));
+    assert_eq!(env.place(job), Place::With(workers[1]));
+}
+
+/// Neither of the two that have one item has the other, so that counts for both alike.
+#[test]
+fn what_its_holder_lacks_counts_too() {
+    let (mut env, workers) = ready(3, ms(100));
+    for &worker in &workers {
+        occupy(&mut env, worker);
+    }
+    let [one, other] = [0, 1].map(|place| of(1, workers[place], bytes(ms(60))));
+    let rest = of(2, workers[2], bytes(ms(250)));
+    env.scheduler.worker_leaving(workers[2], env.now);
+    env.absorb();
+    let job = env.submit_with(F, &both(&both(&one, &other), &rest));
+    assert_eq!(env.place(job), Place::Queue);
+    env.finish(workers[1], ms(100));
+    assert_eq!(env.place(job), Place::With(workers[1]));
+}
+
+#[test]
+fn a_job_of_several_slots_goes_to_who_has_most() {
+    let mut cluster = cluster();
+    let nodes = [0, 1, 2].map(|_| cluster.join(4, ms(1)));
+    let parts = [(1, 0, 20), (2, 1, 40), (3, 2, 30)];
+    let [first, second, third] =
+        parts.map(|(item, place, time): (u64, usize, u64)| of(item, nodes[place], bytes(ms(time))));
+    let demand = Demand {
+        slots: 2,
+        ..Demand::default()
+    };
+    let terms = Terms {
+        demand,
+        ..both(&both(&first, &second), &third)
+    };
+    let job = cluster.scheduler.submit_with(F, &terms, 1, cluster.now);
+    cluster.absorb();
+    assert_eq!(cluster.holder(job.unwrap()), Some(nodes[1]));
+}
+
+#[test]
+fn what_goes_ahead_to_its_data_waits_for_nobody_behind_it() {
+    let (mut env, workers) = ready(2, us(500));
+    let running = occupy(&mut env, workers[0]);
+    let data = of(1, workers[0], bytes(us(1_200)));
+    let jobs = [0; 3].map(|_| later(&mut env, &data, running));
+    let next = env.submit_with(F, &of(2, workers[0], bytes(ms(500))));
+    env.run(workers[0], us(500));
+    assert_eq!(env.held(workers[0])[..2], [next, jobs[0]]);
 }
 
 /// Else a job is asked back for who idles, and sent to where it was again, and so on for ever.
