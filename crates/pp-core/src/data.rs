@@ -322,7 +322,16 @@ impl<J> Scheduler<J> {
     }
 
     /// Of the machines that can start a job at once which needs this, one that has data of it.
+    #[inline]
     pub(crate) fn site_with_data(&self, job: JobId, demand: &Demand) -> Option<Site> {
+        if self.nears.is_empty() {
+            return None;
+        }
+        self.nearest_site(job, demand)
+    }
+
+    #[inline(never)]
+    fn nearest_site(&self, job: JobId, demand: &Demand) -> Option<Site> {
         let holders = self.nears.data.holders(job).into_iter();
         let sites = holders.filter_map(|id| {
             let slot = self.executors.slot(id)?;
