@@ -24,8 +24,8 @@ impl<J> Scheduler<J> {
     ///
     /// Such a job goes where it starts at once and leaves the least of what is scarce; if it needs
     /// one slot only, also ahead to a node where all else is free, as plain ones do: otherwise
-    /// these would have each slot before it is known to be free. One that nobody can take now does not hold up those behind it, unless it has to
-    /// [gather](crate::gathering) its slots.
+    /// these would have each slot before it is known to be free. One that nobody can take now does
+    /// not hold up those behind it, unless it has to [gather](crate::gathering) its slots.
     ///
     /// Nobody is looked for twice unless something has become free. A job that waits costs
     /// nothing, but each demand a step for each event that frees something: many jobs of few
