@@ -140,6 +140,9 @@ impl<J> Scheduler<J> {
         self.note_data(job, &terms.data);
         if terms.after.is_empty() || !self.wait_for(job, &terms.after) {
             self.enqueue(job, class);
+        } else if !terms.data.is_empty() {
+            // Others that need the same may know now of somebody who has it.
+            self.pump();
         }
         Ok(job)
     }

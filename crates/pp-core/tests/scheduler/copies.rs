@@ -237,3 +237,14 @@ fn what_is_said_of_an_item_is_known_to_all_who_need_it() {
     env.finish(workers[2], ms(100));
     assert_eq!(env.place(job), Place::With(workers[2]));
 }
+
+#[test]
+fn what_one_that_waits_says_of_data_is_of_use_to_others_at_once() {
+    let (mut env, workers) = ready(3, ms(100));
+    let running = occupy(&mut env, workers[0]);
+    let [data, copy] = [0, 2].map(|place| of(1, workers[place], bytes(ms(250))));
+    let job = env.submit_with(F, &data);
+    assert_eq!(env.queued(), [job], "it stays with its data");
+    later(&mut env, &copy, running);
+    assert_eq!(env.place(job), Place::With(workers[2]));
+}
