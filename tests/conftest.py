@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -37,6 +38,14 @@ PACKAGE_PARENT = str(Path(pp.__file__).resolve().parent.parent)
 # Seconds that the workers of a script have to notice that it has ended. A promise of
 # the package says one; the rest is for busy machines.
 LEFTOVER_PATIENCE = 5.0
+
+
+def pytest_configure() -> None:
+    """Lets programs that tests start hear Ctrl-C, also if this one was started in the background by
+    a shell, which has it ignored.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
