@@ -9,6 +9,6 @@ __all__ = ["in_child"]
 
 
 def in_child(function: Callable[[], object]) -> None:
-    """Calls `function` in each forked child from now on, before anything else of it runs."""
+    """Calls `function` in each forked child from now on, right after the fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import threading
@@ -170,16 +171,19 @@ def test_there_must_be_workers(workers: int) -> None:
         pp.Executor(1, max_tasks_per_child=1, max_jobs_per_worker=1)
 
 
-def end_of_child(executor: pp.Executor, future: concurrent.futures.Future[Any]) -> int:
+def end_of_child(executor: pp.Executor, future: Any) -> int:
     """How a forked child ends that tries what it can; 7 is as it should be."""
     child = os.fork()
     if child == 0:
         # It must not wait for ever, and has no test to end it.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
+        signal.alarm(10)
         try:
             repr(future)
             future.done()
+            if future._job is not None:
+                with contextlib.suppress(pp.PPError):
+                    future._job.add_done_callback(print)
             executor.shutdown()
             executor.submit(jobs.echo, 1)
         except pp.PPError:
@@ -203,7 +207,7 @@ def test_a_forked_child_minds_no_locks_of_threads_that_it_has_not(
     held, may_go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with pending._condition, executor._backlog._condition, server._callbacks._lock:
+        with pending._condition, server._callbacks._lock:
             held.set()
             may_go.wait()
 

@@ -126,8 +126,9 @@ class Backlog:
             future.fail(_copy(error))
 
     def renew_locks(self) -> None:
-        """In a forked child: threads that are not there may have held them."""
-        self._condition = threading.Condition()
+        """In a forked child: threads that are not there may have held those of the futures. The
+        executor's own one is of no use there.
+        """
         for future in self._futures:
             future.renew_lock()
 

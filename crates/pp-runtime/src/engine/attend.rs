@@ -32,7 +32,7 @@ const SOON: Duration = Duration::from_micros(30);
 
 /// How long a waiter looks out before it sleeps: about as long as falling asleep and being
 /// woken takes (30 to 50 us on Linux), so that looking out at most doubles the cost of a wait.
-const LOOKOUT: Duration = Duration::from_micros(20);
+pub(super) const LOOKOUT: Duration = Duration::from_micros(20);
 
 impl Shared {
     /// Takes in what workers have said, for so long at the most, if `job` may be among it.

@@ -1,22 +1,16 @@
 //! Short looks of the I/O thread for what follows at once.
 //!
 //! In a chain of short jobs, one can begin when the one before it has ended. To sleep in between,
-//! and be woken by a worker, costs each of them 11 us and more (seen with jobs that take no time).
+//! and be woken by a worker, costs each of them 10 us and more (seen with jobs that take no time).
 //! So after the end of a short job this thread looks out for the next one, for about as long as
 //! that would take.
 
 use std::time::{Duration, Instant};
 
+use super::attend::LOOKOUT;
 use super::shared::Shared;
 use super::state::State;
 use super::worker::Worker;
-
-/// Jobs that take no longer than this end while somebody looks.
-const SOON: Duration = Duration::from_micros(20);
-
-/// How long a look is: about as long as falling asleep and being woken takes, so that looking in
-/// vain at most doubles the cost of it.
-const LOOK: Duration = Duration::from_micros(20);
 
 /// Decides when to look.
 #[derive(Debug, Default)]
@@ -33,7 +27,7 @@ impl Chase {
         let ended = totals.jobs - self.jobs;
         let run_time = totals.run_time.saturating_sub(self.run_time);
         (self.jobs, self.run_time) = (totals.jobs, totals.run_time);
-        let were_short = u32::try_from(ended).is_ok_and(|ended| run_time <= SOON * ended);
+        let were_short = u32::try_from(ended).is_ok_and(|ended| run_time <= LOOKOUT * ended);
         // Over a network nothing is as quick as that, and here nobody listens to it.
         let is_alone = state.attending == 0 && state.links.all().next().is_none();
         let may_follow = ended > 0 && pending > 0 && were_short && is_alone;
@@ -45,7 +39,7 @@ impl Chase {
 impl Shared {
     /// Looks whether a worker says something, for a moment.
     pub(super) fn chase(&self) {
-        let until = Instant::now() + LOOK;
+        let until = Instant::now() + LOOKOUT;
         while Instant::now() < until {
             std::thread::yield_now();
             // Who has the lock takes it in.
