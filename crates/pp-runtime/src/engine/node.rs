@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pp_core::{Charges, JobId};
+use pp_core::JobId;
 use pp_proto::{Assembler, FromExecutor, Payload, ProtocolError, Stream};
 use tokio::sync::oneshot;
 
@@ -173,11 +173,6 @@ impl Node {
     fn message(&mut self, body: &[u8]) -> Result<Option<Said>, Parting> {
         let message = FromExecutor::decode(body).map_err(ProtocolError::from)?;
         match message {
-            FromExecutor::Capacity {
-                slots,
-                credit,
-                most,
-            } => Ok(Some(Said::capacity(slots, credit, most))),
             FromExecutor::Result {
                 job,
                 status,
@@ -207,6 +202,25 @@ impl Node {
                 }
                 Ok(Some(Said::Recalled { job, recalled }))
             }
+            FromExecutor::Carry { .. }
+            | FromExecutor::Place { .. }
+            | FromExecutor::Release { .. }
+            | FromExecutor::Kept { .. } => self.of_segments(message),
+            FromExecutor::Pong { nonce } => {
+                self.pulse.answered(nonce, Instant::now());
+                Ok(None)
+            }
+            FromExecutor::Fault { text } => Err(Parting::Fault(text.to_owned())),
+            _ => {
+                let said = Said::of_itself(&message);
+                said.map(Some).ok_or(Parting::Unexpected(message.name()))
+            }
+        }
+    }
+
+    /// What is said of segments.
+    fn of_segments(&mut self, message: FromExecutor<'_>) -> Result<Option<Said>, Parting> {
+        match message {
             FromExecutor::Carry { segment, body } => {
                 if !self.kept.allows(segment, body.size()) {
                     return Err(Parting::Unexpected("content of what is kept"));
@@ -231,24 +245,6 @@ impl Node {
                 }
                 Ok(None)
             }
-            FromExecutor::Pong { nonce } => {
-                self.pulse.answered(nonce, Instant::now());
-                Ok(None)
-            }
-            FromExecutor::Leaving => Ok(Some(Said::Leaving)),
-            FromExecutor::Supply { resource, amount } => Ok(Some(Said::Supply {
-                resource: resource.into(),
-                amount,
-            })),
-            FromExecutor::Charge {
-                job,
-                deaths,
-                losses,
-            } => {
-                let job = JobId::from_u64(job);
-                let charges = Charges { deaths, losses };
-                Ok(Some(Said::Charge { job, charges }))
-            }
             FromExecutor::Kept {
                 segment,
                 size,
@@ -259,16 +255,7 @@ impl Node {
                     .then_some(None)
                     .ok_or(Parting::Unexpected("segment that is kept"))
             }
-            FromExecutor::Lacks { job, segment } => {
-                let job = JobId::from_u64(job);
-                Ok(Some(Said::Lacks { job, segment }))
-            }
-            FromExecutor::Fault { text } => Err(Parting::Fault(text.to_owned())),
-            FromExecutor::Hello { .. }
-            | FromExecutor::Introduce { .. }
-            | FromExecutor::Ready { .. }
-            | FromExecutor::Credit { .. }
-            | FromExecutor::Want { .. } => Err(Parting::Unexpected(message.name())),
+            _ => Err(Parting::Unexpected(message.name())),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pp_core::{Charges, JobId};
+use pp_proto::FromExecutor;
 
 use crate::blob::Blob;
 use crate::channel::ResultHeader;
@@ -50,11 +51,50 @@ pub(in crate::engine) enum Said {
 }
 
 impl Said {
-    pub(super) fn capacity(slots: u32, credit: u32, most: u32) -> Self {
-        Self::Capacity {
-            slots,
-            credit,
-            most,
+    /// What a message says by itself; none if this end of the protocol has to see to it, or an
+    /// executor of this kind does not say it.
+    pub(super) fn of_itself(message: &FromExecutor<'_>) -> Option<Self> {
+        match *message {
+            FromExecutor::Capacity {
+                slots,
+                credit,
+                most,
+            } => Some(Self::Capacity {
+                slots,
+                credit,
+                most,
+            }),
+            FromExecutor::Supply { resource, amount } => Some(Self::Supply {
+                resource: resource.into(),
+                amount,
+            }),
+            FromExecutor::Leaving => Some(Self::Leaving),
+            FromExecutor::Charge {
+                job,
+                deaths,
+                losses,
+            } => Some(Self::Charge {
+                job: JobId::from_u64(job),
+                charges: Charges { deaths, losses },
+            }),
+            FromExecutor::Lacks { job, segment } => Some(Self::Lacks {
+                job: JobId::from_u64(job),
+                segment,
+            }),
+            FromExecutor::Hello { .. }
+            | FromExecutor::Introduce { .. }
+            | FromExecutor::Ready { .. }
+            | FromExecutor::Credit { .. }
+            | FromExecutor::Want { .. }
+            | FromExecutor::Result { .. }
+            | FromExecutor::More { .. }
+            | FromExecutor::Recalled { .. }
+            | FromExecutor::Carry { .. }
+            | FromExecutor::Place { .. }
+            | FromExecutor::Release { .. }
+            | FromExecutor::Kept { .. }
+            | FromExecutor::Pong { .. }
+            | FromExecutor::Fault { .. } => None,
         }
     }
 }
