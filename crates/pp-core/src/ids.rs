@@ -68,7 +68,14 @@ pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 /// Room for so many is kept in a side table that has become empty.
 pub(crate) const SMALL: usize = 1024;
 
-/// One folded multiplication: every bit of the key reaches every bit of the hash.
+/// So many low bits of a key tell where it is among its neighbours.
+const NEIGHBOURS: u32 = 4;
+
+/// Keeps neighbours together: numbers that differ only in their last four bits lie side by side
+/// in the table, since jobs that were submitted together are looked up together, and most of what
+/// a look-up costs in a large table is the way to memory. Where such a block lies is random: one
+/// folded multiplication, in which every bit of its number reaches every bit of the hash. The
+/// table compares keys whose hashes have the same first seven bits, so neighbours differ there.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -84,11 +91,12 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
+        let number = self.0 ^ number;
+        let place = number & ((1 << NEIGHBOURS) - 1);
         // The golden ratio in 64 bits: odd, and without a pattern.
-        let product = u128::from(self.0 ^ number) * 0x9E37_79B9_7F4A_7C15;
+        let product = u128::from(number >> NEIGHBOURS) * 0x9E37_79B9_7F4A_7C15;
         #[allow(clippy::cast_possible_truncation)] // both halves are taken
-        {
-            self.0 = (product >> 64) as u64 ^ product as u64;
-        }
+        let block = (product >> 64) as u64 ^ product as u64;
+        self.0 = (block << NEIGHBOURS | place) ^ place << (64 - NEIGHBOURS);
     }
 }
