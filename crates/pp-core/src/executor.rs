@@ -217,7 +217,11 @@ impl Executor {
     }
 
     fn per_slot(&self, work: u64) -> u64 {
-        work / (self.held.lanes() as u64).max(1)
+        match self.held.lanes() as u64 {
+            // The same without a long division: so it is with all workers.
+            0 | 1 => work,
+            lanes => work / lanes,
+        }
     }
 
     /// Whether it may get a job, and when it would start it.

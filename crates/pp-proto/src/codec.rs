@@ -8,7 +8,7 @@ use crate::limits::PREFIX_LEN;
 use crate::version::{CURRENT, MAGIC, Version, negotiate};
 
 /// The number of `Hello` in both directions, for ever.
-const HELLO: u32 = 0;
+const HELLO: usize = 0;
 
 /// One direction's messages.
 pub(crate) trait Message<'a>: Serialize + Deserialize<'a> {
@@ -69,30 +69,53 @@ fn set_prefix(out: &mut [u8], start: usize) {
 /// Reads the message that `body` consists of.
 #[inline]
 pub(crate) fn decode<'a, M: Message<'a>>(body: &'a [u8]) -> Result<M, DecodeError> {
-    let (number, fields) = postcard::take_from_bytes::<u32>(body).map_err(malformed("unnamed"))?;
-    let name = *usize::try_from(number)
-        .ok()
-        .and_then(|number| M::NAMES.get(number))
-        .ok_or_else(|| unknown::<M>(number))?;
+    if !matches!(body.first(), Some(1..=0x7f)) {
+        // It may be Hello, or not a message at all.
+        check_start::<M>(body)?;
+    }
+    let (message, rest) =
+        postcard::take_from_bytes::<M>(body).map_err(|source| explain::<M>(body, source))?;
+    // Later minor versions may append fields to Hello, which is sent before it is
+    // known what the other side can read. Nothing else is sent unasked.
+    if !rest.is_empty() && message.number() != HELLO {
+        let (message, count) = (message.name(), rest.len());
+        return Err(DecodeError::TrailingBytes { message, count });
+    }
+    if let Err(violation) = message.check() {
+        let message = message.name();
+        return Err(DecodeError::Violation { message, violation });
+    }
+    Ok(message)
+}
+
+/// Looks at what is to be right before the rest is looked at.
+#[cold]
+fn check_start<'a, M: Message<'a>>(body: &'a [u8]) -> Result<(), DecodeError> {
+    let (number, name, fields) = number::<M>(body)?;
     if number == HELLO {
         check_greeting(name, fields)?;
     }
-    let (message, rest) = postcard::take_from_bytes::<M>(body).map_err(malformed(name))?;
-    // Later minor versions may append fields to Hello, which is sent before it is
-    // known what the other side can read. Nothing else is sent unasked.
-    if !rest.is_empty() && number != HELLO {
-        let count = rest.len();
-        return Err(DecodeError::TrailingBytes {
-            message: name,
-            count,
-        });
+    Ok(())
+}
+
+/// Why `body` is not a message.
+#[cold]
+fn explain<'a, M: Message<'a>>(body: &'a [u8], source: postcard::Error) -> DecodeError {
+    match number::<M>(body) {
+        Ok((_, message, _)) => DecodeError::Malformed { message, source },
+        Err(error) => error,
     }
-    match message.check() {
-        Ok(()) => Ok(message),
-        Err(violation) => Err(DecodeError::Violation {
-            message: name,
-            violation,
-        }),
+}
+
+/// The number that `body` begins with, its name, and what follows.
+fn number<'a, M: Message<'a>>(
+    body: &'a [u8],
+) -> Result<(usize, &'static str, &'a [u8]), DecodeError> {
+    let (number, fields) = postcard::take_from_bytes::<u32>(body).map_err(malformed("unnamed"))?;
+    let index = usize::try_from(number).unwrap_or(usize::MAX);
+    match M::NAMES.get(index) {
+        Some(name) => Ok((index, name, fields)),
+        None => Err(unknown::<M>(number)),
     }
 }
 
@@ -120,6 +143,9 @@ fn unknown<'a, M: Message<'a>>(number: u32) -> DecodeError {
     }
 }
 
+/// A number has no more bytes.
+const SHORT: usize = 10;
+
 /// Serializes to the end of a vector.
 struct Append<'v>(&'v mut Vec<u8>);
 
@@ -128,7 +154,12 @@ impl Flavor for Append<'_> {
 
     #[inline]
     fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(data);
+        if data.len() <= SHORT {
+            // Numbers, mostly: byte by byte is quicker than a call that copies.
+            self.0.extend(data.iter().copied());
+        } else {
+            self.0.extend_from_slice(data);
+        }
         Ok(())
     }
 

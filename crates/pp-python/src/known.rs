@@ -7,7 +7,7 @@ use pp_runtime::sync::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use pyo3::{PyTraverseError, PyVisit, intern};
+use pyo3::{Borrowed, PyTraverseError, PyVisit, intern};
 
 use crate::engine::Function;
 use crate::guards::Guards;
@@ -32,8 +32,8 @@ struct Way {
 #[derive(Default)]
 struct Table {
     ways: HashMap<usize, Vec<Way>, BuildHasherDefault<PlaceHasher>>,
-    /// The `sys.path` for which all this is right.
-    path: Vec<Py<PyAny>>,
+    /// The entries in `sys.path` for which all this is right.
+    path: Option<Py<PyList>>,
 }
 
 /// Callables, by identity, with what they were serialized to: the quick way of `submit`.
@@ -63,11 +63,11 @@ impl KnownFunctions {
         func: &Bound<'_, PyAny>,
         depfuncs: Py<PyTuple>,
         modules: Py<PyTuple>,
-        path: Vec<Py<PyAny>>,
+        path: Vec<Bound<'_, PyAny>>,
         guards: Py<Guards>,
         function: Py<Function>,
         death: Py<PyAny>,
-    ) {
+    ) -> PyResult<()> {
         let (py, place) = (func.py(), place(func));
         let way = Way {
             depfuncs,
@@ -76,14 +76,20 @@ impl KnownFunctions {
             function,
             death,
         };
+        let path = PyList::new(py, path)?;
+        let before = self.path(py);
+        let is_like_before = before
+            .as_ref()
+            .is_some_and(|known| has_entries(&path, known));
         let mut table = self.table.lock();
-        let same_path = table.path.len() == path.len()
-            && table.path.iter().zip(&path).all(|(old, new)| old.is(new));
+        // Others may have been here meanwhile.
+        let is_before = |now: &Py<PyList>| before.as_ref().is_some_and(|then| then.is(now));
+        let same_path = is_like_before && table.path.as_ref().is_some_and(is_before);
         let mut spent = Vec::new();
-        let mut old_path = Vec::new();
+        let mut old_path = None;
         if !same_path || (table.ways.len() >= MOST && !table.ways.contains_key(&place)) {
             spent.extend(table.ways.drain());
-            old_path = std::mem::replace(&mut table.path, path);
+            old_path = table.path.replace(path.unbind());
         }
         let ways = table.ways.entry(place).or_default();
         // What was remembered of the same is outdated.
@@ -100,6 +106,7 @@ impl KnownFunctions {
         drop(table);
         // What dies here may run any code, so not under the lock.
         drop((outlived, spent, old_path));
+        Ok(())
     }
 
     /// Forgets all about the function that was at this place (its `id`).
@@ -113,6 +120,7 @@ impl KnownFunctions {
         let Some(table) = self.table.try_lock() else {
             return Ok(());
         };
+        visit.call(&table.path)?;
         for way in table.ways.values().flatten() {
             visit.call(&way.depfuncs)?;
             visit.call(&way.guards)?;
@@ -124,6 +132,12 @@ impl KnownFunctions {
 }
 
 impl KnownFunctions {
+    /// The entries in `sys.path` for which all is right that is known.
+    fn path(&self, py: Python<'_>) -> Option<Py<PyList>> {
+        let table = self.table.lock();
+        table.path.as_ref().map(|path| path.clone_ref(py))
+    }
+
     /// What `func` was serialized to, if that is still right.
     pub(crate) fn find(
         &self,
@@ -146,21 +160,30 @@ impl KnownFunctions {
                 is_like(depfuncs, way.depfuncs.bind(py)) && is_like(modules, way.modules.bind(py))
             });
             match way {
-                Some(way) if has_entries(&path, &table.path) => {
-                    (way.guards.clone_ref(py), way.function.clone_ref(py))
+                Some(way) => {
+                    let known = table.path.as_ref().map(|path| path.clone_ref(py));
+                    (way.guards.clone_ref(py), way.function.clone_ref(py), known)
                 }
-                _ => return Ok(None),
+                None => return Ok(None),
             }
         };
-        let (guards, function) = found;
-        Ok(guards.get().hold(func)?.then_some(function))
+        let (guards, function, known) = found;
+        let same_path = known.is_some_and(|known| has_entries(&path, &known));
+        let holds = same_path && guards.get().hold(func)?;
+        Ok(holds.then_some(function))
     }
 }
 
 /// Whether two tuples hold the same objects.
 fn is_like(given: &Bound<'_, PyTuple>, known: &Bound<'_, PyTuple>) -> bool {
-    let mut pairs = given.iter_borrowed().zip(known.iter_borrowed());
-    given.len() == known.len() && pairs.all(|(one, other)| one.is(other))
+    let are_same = |(one, other): (Borrowed<'_, '_, PyAny>, Borrowed<'_, '_, PyAny>)| one.is(other);
+    // Mostly both are the empty one.
+    given.is(known)
+        || given.len() == known.len()
+            && given
+                .iter_borrowed()
+                .zip(known.iter_borrowed())
+                .all(are_same)
 }
 
 /// `sys.path`, if it is a list.
@@ -169,9 +192,10 @@ fn sys_path(py: Python<'_>) -> PyResult<Option<Bound<'_, PyList>>> {
     Ok(path.and_then(|path| path.cast_into_exact().ok()))
 }
 
-/// Whether `path` has just these entries.
-fn has_entries(path: &Bound<'_, PyList>, known: &[Py<PyAny>]) -> bool {
-    path.len() == known.len() && path.iter().zip(known).all(|(now, then)| now.is(then))
+/// Whether `path` has just these entries, or equal ones. Asks them if they are other objects: not
+/// to be called under the lock.
+fn has_entries(path: &Bound<'_, PyList>, known: &Py<PyList>) -> bool {
+    path.eq(known).unwrap_or(false)
 }
 
 /// The names of `sys`.

@@ -24,6 +24,8 @@ struct Parts {
     known: Py<KnownFunctions>,
     /// The server's groups, by name.
     groups: Py<PyDict>,
+    /// What arguments are that were left out.
+    nothing: Py<PyTuple>,
 }
 
 /// An argument that may have been left out, which is not the same as None.
@@ -46,6 +48,15 @@ impl<'py> Given<'py> {
         match self {
             Self::Absent => Some(default),
             Self::Value(value) => value.cast_exact::<PyTuple>().ok(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Value(value) => value
+                .cast_exact::<PyTuple>()
+                .is_ok_and(PyTupleMethods::is_empty),
         }
     }
 
@@ -82,6 +93,7 @@ impl Submitter {
     /// and `Group`s.
     fn _begin(
         &self,
+        py: Python<'_>,
         engine: &Engine,
         known: Py<KnownFunctions>,
         groups: Py<PyDict>,
@@ -90,6 +102,7 @@ impl Submitter {
             home: engine.home(),
             known,
             groups,
+            nothing: PyTuple::empty(py).unbind(),
         };
         self.parts
             .set(parts)
@@ -178,6 +191,27 @@ impl Submitter {
         resources: Given<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        let is_plain = [&kwargs, &name, &after, &priority, &timeout]
+            .into_iter()
+            .chain([&retries, &retry_on, &backoff, &resources])
+            .all(Given::is_absent);
+        if is_plain
+            && let Some(parts) = this.get().parts.get()
+            && let nothing = parts.nothing.bind(py)
+            && let Some(args) = args.tuple(nothing)
+            && let Some(depfuncs) = depfuncs.tuple(nothing)
+            && let Some(modules) = modules.tuple(nothing)
+            && callback.is_none()
+            && globals.is_none()
+            && callbackargs.is_empty()
+            && let Some(function) = parts.known.get().find(func, depfuncs, modules)?
+            && let Some(group) = parts.group(py, &group)?
+        {
+            let function = function.get();
+            let args = parts.home.pickle(args, function)?;
+            let inner = parts.home.submit(py, function, args, &group)?;
+            return Ok(Job::new(py, inner, group)?.into_any());
+        }
         let terms = [
             ("kwargs", kwargs),
             ("name", name),
@@ -189,28 +223,8 @@ impl Submitter {
             ("backoff", backoff),
             ("resources", resources),
         ];
-        let is_plain = terms.iter().all(|(_, given)| given.is_absent());
-        let nothing = PyTuple::empty(py);
-        if let (Some(args), Some(depfuncs), Some(modules), Some(parts)) = (
-            args.tuple(&nothing),
-            depfuncs.tuple(&nothing),
-            modules.tuple(&nothing),
-            this.get().parts.get(),
-        ) && is_plain
-            && callback.is_none()
-            && globals.is_none()
-            && callbackargs
-                .tuple(&nothing)
-                .is_some_and(PyTupleMethods::is_empty)
-            && let Some(function) = parts.known.get().find(func, depfuncs, modules)?
-            && let Some(group) = parts.group(py, &group)?
-        {
-            let function = function.get();
-            let args = parts.home.pickle(args, function)?;
-            let inner = parts.home.submit(py, function, args, &group)?;
-            return Ok(Job::new(py, inner, group)?.into_any());
-        }
         let none = py.None().into_bound(py);
+        let nothing = PyTuple::empty(py);
         let arguments = (
             func,
             args.or(&nothing),

@@ -305,9 +305,10 @@ impl<'py> Hooks<'py> {
         let stands = self.output.sys.get_item(intern!(py, "stderr"))?;
         // A job may have put something else there and not taken it away.
         let is_in_place = stands.is_some_and(|stands| stands.is(&self.errors));
-        if !self.has_errors.swap(false, Ordering::Relaxed) && is_in_place {
+        if is_in_place && !self.has_errors.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        self.has_errors.store(false, Ordering::Relaxed);
         let errors = self.errors.call_method0(intern!(py, "take"))?;
         Ok(Some(errors.cast_into()?))
     }
@@ -393,6 +394,7 @@ pub(crate) fn undertake(py: Python<'_>) -> bool {
 
 /// The next message; waits for it with the GIL released. Interrupts that come
 /// while no job runs have nobody to go to.
+#[inline]
 fn next(py: Python<'_>, session: &mut Session) -> PyResult<Next> {
     loop {
         match session.take().map_err(|error| failed(&error))? {

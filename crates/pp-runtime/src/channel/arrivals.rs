@@ -1,6 +1,6 @@
 //! What a worker makes of the client's messages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use pp_proto::{Assembler, Digest, Payload, ProtocolError, Stream, ToExecutor};
@@ -36,7 +36,7 @@ pub enum Next {
         /// The segments that they refer to.
         segments: Vec<Region>,
         /// What it is given of the machine, if it has asked for anything.
-        share: Option<Share>,
+        share: Option<Box<Share>>,
     },
     /// To drop a function.
     Forget(u64),
@@ -80,28 +80,25 @@ pub(super) struct Arrival {
     pub(super) ticket: Option<u64>,
 }
 
-impl From<Next> for Arrival {
-    fn from(next: Next) -> Self {
-        Self { next, ticket: None }
-    }
-}
-
-/// What a message may change.
+/// What a message may change. What has come is put down where it is to be found, and not handed
+/// from one to the other: that would take longer than to read it.
 pub(super) struct Parts<'a> {
+    /// What has come in whole.
+    pub(super) arrived: &'a mut VecDeque<Arrival>,
     pub(super) bell: &'a mut WorkerBell,
     pub(super) borrowing: &'a mut Borrowing,
     pub(super) assembler: &'a mut Assembler,
     pub(super) begun: &'a mut HashMap<Stream, Begun>,
     /// What jobs are given that come next, or have come in part.
-    pub(super) shares: &'a mut HashMap<u64, Share>,
+    pub(super) shares: &'a mut HashMap<u64, Box<Share>>,
 }
 
 impl Parts<'_> {
-    pub(super) fn take(&mut self, message: ToExecutor<'_>) -> Result<Option<Arrival>, LineError> {
+    pub(super) fn take(&mut self, message: ToExecutor<'_>) -> Result<(), LineError> {
         match message {
-            ToExecutor::Hello { .. } => Ok(None),
+            ToExecutor::Hello { .. } => {}
             ToExecutor::Configure { settings } => {
-                self.payload(Stream::Configure, Begun::Configure, settings)
+                self.payload(Stream::Configure, Begun::Configure, settings)?;
             }
             ToExecutor::Function {
                 function,
@@ -109,7 +106,7 @@ impl Parts<'_> {
                 body,
             } => {
                 let begun = Begun::Function { function, digest };
-                self.payload(Stream::Function(function), begun, body)
+                self.payload(Stream::Function(function), begun, body)?;
             }
             ToExecutor::Job {
                 job,
@@ -122,7 +119,7 @@ impl Parts<'_> {
                     ticket,
                     function,
                 };
-                self.payload(Stream::Job(job), begun, args)
+                self.payload(Stream::Job(job), begun, args)?;
             }
             ToExecutor::Share {
                 job,
@@ -136,23 +133,19 @@ impl Parts<'_> {
                     memory,
                     devices,
                 };
-                self.shares.insert(job, share);
-                Ok(None)
+                self.shares.insert(job, Box::new(share));
             }
-            ToExecutor::More { stream, bytes } => self.more(stream, bytes),
-            ToExecutor::Forget { function } => Ok(Some(Next::Forget(function).into())),
-            ToExecutor::Shutdown => Ok(Some(Next::Shutdown.into())),
+            ToExecutor::More { stream, bytes } => self.more(stream, bytes)?,
+            ToExecutor::Forget { function } => self.put(Next::Forget(function)),
+            ToExecutor::Shutdown => self.put(Next::Shutdown),
             ToExecutor::Carry { segment, body } => {
-                self.payload(Stream::Segment(segment), Begun::Segment(segment), body)
+                self.payload(Stream::Segment(segment), Begun::Segment(segment), body)?;
             }
             ToExecutor::Segment { .. }
             | ToExecutor::Use { .. }
             | ToExecutor::Grant { .. }
             | ToExecutor::Refuse { .. }
-            | ToExecutor::Drop { .. } => {
-                self.lent(message)?;
-                Ok(None)
-            }
+            | ToExecutor::Drop { .. } => self.lent(message)?,
             ToExecutor::Recall { .. }
             | ToExecutor::Ping { .. }
             | ToExecutor::Introduce { .. }
@@ -164,8 +157,13 @@ impl Parts<'_> {
             | ToExecutor::Discard { .. }
             | ToExecutor::UseKept { .. }
             | ToExecutor::Borrow { .. }
-            | ToExecutor::Get { .. } => Err(LineError::Unexpected(message.name())),
+            | ToExecutor::Get { .. } => return Err(LineError::Unexpected(message.name())),
         }
+        Ok(())
+    }
+
+    fn put(&mut self, next: Next) {
+        self.arrived.push_back(Arrival { next, ticket: None });
     }
 
     /// What is said of segments.
@@ -187,66 +185,71 @@ impl Parts<'_> {
         }
     }
 
+    fn take_share(&mut self, job: u64) -> Option<Box<Share>> {
+        // Hardly any job has one.
+        if self.shares.is_empty() {
+            return None;
+        }
+        self.shares.remove(&job)
+    }
+
     fn payload(
         &mut self,
         stream: Stream,
         begun: Begun,
         payload: Payload<'_>,
-    ) -> Result<Option<Arrival>, LineError> {
+    ) -> Result<(), LineError> {
         if let Some(whole) = payload.whole() {
-            return Ok(self.complete(&begun, Blob::from(whole)));
+            self.complete(&begun, Blob::from(whole));
+            return Ok(());
         }
         self.assembler
             .begin(stream, payload)
             .map_err(ProtocolError::from)?;
         self.begun.insert(stream, begun);
-        Ok(None)
+        Ok(())
     }
 
-    fn more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Arrival>, LineError> {
+    fn more(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), LineError> {
         let complete = self
             .assembler
             .more(stream, bytes)
             .map_err(ProtocolError::from)?;
         let Some(bytes) = complete else {
-            return Ok(None);
+            return Ok(());
         };
         let begun = self
             .begun
             .remove(&stream)
             .ok_or(LineError::Unexpected("end of a payload"))?;
-        Ok(self.complete(&begun, Blob::from(bytes)))
+        self.complete(&begun, Blob::from(bytes));
+        Ok(())
     }
 
-    fn complete(&mut self, begun: &Begun, bytes: Blob) -> Option<Arrival> {
+    fn complete(&mut self, begun: &Begun, bytes: Blob) {
         match *begun {
-            Begun::Configure => Some(Next::Configure(bytes.into_bytes()).into()),
-            Begun::Function { function, digest } => Some(
-                Next::Function {
-                    function,
-                    digest,
-                    blob: bytes.into_bytes(),
-                }
-                .into(),
-            ),
-            Begun::Segment(segment) => {
-                self.borrowing.carry(segment, bytes.into_bytes());
-                None
-            }
+            Begun::Configure => self.put(Next::Configure(bytes.into_bytes())),
+            Begun::Function { function, digest } => self.put(Next::Function {
+                function,
+                digest,
+                blob: bytes.into_bytes(),
+            }),
+            Begun::Segment(segment) => self.borrowing.carry(segment, bytes.into_bytes()),
             Begun::Job {
                 job,
                 ticket,
                 function,
-            } => Some(Arrival {
-                next: Next::Job {
+            } => {
+                let next = Next::Job {
                     job,
                     function,
                     args: bytes,
                     segments: self.borrowing.take_for(job),
-                    share: self.shares.remove(&job),
-                },
-                ticket: Some(ticket),
-            }),
+                    share: self.take_share(job),
+                };
+                let ticket = Some(ticket);
+                self.arrived.push_back(Arrival { next, ticket });
+            }
         }
     }
 }

@@ -306,13 +306,14 @@ impl ParentChannel {
                 let message = FromExecutor::decode(body).map_err(ProtocolError::from)?;
                 // Borrowed apart, because the message borrows from the decoder.
                 let mut parts = Parts {
+                    news,
                     held: &mut self.held,
                     lending: &mut self.lending,
                     assembler: &mut self.assembler,
                     partial: &mut self.partial,
                 };
                 let greeted = matches!(message, FromExecutor::Hello { .. });
-                news.extend(parts.take(message)?);
+                parts.take(message)?;
                 if greeted {
                     self.decoder.set_max(limits::FRAME_MAX);
                 }
@@ -324,6 +325,8 @@ impl ParentChannel {
 
 /// What a message may change.
 struct Parts<'a> {
+    /// What the worker has said.
+    news: &'a mut Vec<Received>,
     held: &'a mut VecDeque<(JobId, u64)>,
     lending: &'a mut Lending,
     assembler: &'a mut Assembler,
@@ -331,11 +334,11 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn take(&mut self, message: FromExecutor<'_>) -> Result<Option<Received>, LineError> {
+    fn take(&mut self, message: FromExecutor<'_>) -> Result<(), LineError> {
         match message {
-            FromExecutor::Hello { .. } => Ok(None),
-            FromExecutor::Ready { credit } => Ok(Some(Received::Ready { credit })),
-            FromExecutor::Fault { text } => Ok(Some(Received::Fault(text.to_owned()))),
+            FromExecutor::Hello { .. } => {}
+            FromExecutor::Ready { credit } => self.news.push(Received::Ready { credit }),
+            FromExecutor::Fault { text } => self.news.push(Received::Fault(text.to_owned())),
             FromExecutor::Result {
                 job,
                 status,
@@ -354,29 +357,25 @@ impl Parts<'_> {
                     output_len,
                     errors_len,
                 };
-                self.take_result(JobId::from_u64(job), header, body)
+                self.take_result(JobId::from_u64(job), header, body)?;
             }
-            FromExecutor::More { stream, bytes } => self.take_more(stream, bytes),
-            FromExecutor::Leaving => Ok(Some(Received::Leaving)),
+            FromExecutor::More { stream, bytes } => self.take_more(stream, bytes)?,
+            FromExecutor::Leaving => self.news.push(Received::Leaving),
             FromExecutor::Want { job, len } => {
                 let job = JobId::from_u64(job);
                 self.index_of(job)?;
-                Ok(Some(Received::Want { job, len }))
+                self.news.push(Received::Want { job, len });
             }
             FromExecutor::Place { job, segment } => {
                 let job = JobId::from_u64(job);
                 self.index_of(job)?;
                 self.lending.place(job, segment)?;
-                Ok(None)
             }
             FromExecutor::Release {
                 segment,
                 uses,
                 reusable,
-            } => {
-                self.lending.release(segment, uses, reusable)?;
-                Ok(None)
-            }
+            } => self.lending.release(segment, uses, reusable)?,
             FromExecutor::Credit { .. }
             | FromExecutor::Recalled { .. }
             | FromExecutor::Pong { .. }
@@ -386,8 +385,9 @@ impl Parts<'_> {
             | FromExecutor::Supply { .. }
             | FromExecutor::Kept { .. }
             | FromExecutor::Lacks { .. }
-            | FromExecutor::Charge { .. } => Err(LineError::Unexpected(message.name())),
+            | FromExecutor::Charge { .. } => return Err(LineError::Unexpected(message.name())),
         }
+        Ok(())
     }
 
     fn take_result(
@@ -395,18 +395,23 @@ impl Parts<'_> {
         job: JobId,
         header: ResultHeader,
         body: Payload<'_>,
-    ) -> Result<Option<Received>, LineError> {
+    ) -> Result<(), LineError> {
         let index = self.index_of(job)?;
         if let Some(whole) = body.whole() {
             self.held.remove(index);
-            let bytes = Blob::from(whole).with_parts(self.lending.finish(job));
-            return Ok(Some(Received::Result { job, header, bytes }));
+            let parts = self.lending.finish(job);
+            let mut bytes = Blob::from(whole);
+            if !parts.is_empty() {
+                bytes = bytes.with_parts(parts);
+            }
+            self.news.push(Received::Result { job, header, bytes });
+            return Ok(());
         }
         self.assembler
             .begin(Stream::Job(job.as_u64()), body)
             .map_err(ProtocolError::from)?;
         *self.partial = Some((job, header));
-        Ok(None)
+        Ok(())
     }
 
     /// Where a job that the worker speaks of is among those that it has.
@@ -417,13 +422,13 @@ impl Parts<'_> {
         ))
     }
 
-    fn take_more(&mut self, stream: Stream, bytes: &[u8]) -> Result<Option<Received>, LineError> {
+    fn take_more(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), LineError> {
         let complete = self
             .assembler
             .more(stream, bytes)
             .map_err(ProtocolError::from)?;
         let Some(bytes) = complete else {
-            return Ok(None);
+            return Ok(());
         };
         let (job, header) = self
             .partial
@@ -432,6 +437,7 @@ impl Parts<'_> {
             .ok_or(LineError::Unexpected("end of a result"))?;
         self.held.retain(|&(held, _)| held != job);
         let bytes = Blob::from(bytes).with_parts(self.lending.finish(job));
-        Ok(Some(Received::Result { job, header, bytes }))
+        self.news.push(Received::Result { job, header, bytes });
+        Ok(())
     }
 }

@@ -33,10 +33,10 @@ pub(crate) struct WorkerChannel {
     decoder: FrameDecoder,
     assembler: Assembler,
     begun: HashMap<Stream, Begun>,
-    shares: HashMap<u64, Share>,
+    shares: HashMap<u64, Box<Share>>,
     borrowing: Borrowing,
-    /// What came while an answer was waited for.
-    deferred: VecDeque<Arrival>,
+    /// What has come in whole.
+    arrived: VecDeque<Arrival>,
     /// Spare room for results that come in parts.
     scratch: Vec<u8>,
     gulp: Vec<u8>,
@@ -58,7 +58,7 @@ impl WorkerChannel {
             begun: HashMap::new(),
             shares: HashMap::new(),
             borrowing: Borrowing::default(),
-            deferred: VecDeque::new(),
+            arrived: VecDeque::new(),
             scratch: Vec::new(),
             gulp: Vec::new(),
             decoded: 0,
@@ -158,7 +158,7 @@ impl WorkerChannel {
 
     /// Whether something waits to be received.
     pub(crate) fn has_work(&self) -> Result<bool, LineError> {
-        Ok(!self.deferred.is_empty() || self.has_bytes()?)
+        Ok(!self.arrived.is_empty() || self.has_bytes()?)
     }
 
     fn has_bytes(&self) -> Result<bool, LineError> {
@@ -169,12 +169,11 @@ impl WorkerChannel {
     /// was recalled is skipped.
     pub(crate) fn take(&mut self) -> Result<Next, LineError> {
         loop {
-            let arrival = match self.deferred.pop_front() {
-                Some(arrival) => arrival,
-                None => match self.decode_next()? {
-                    Some(arrival) => arrival,
-                    None => return Ok(Next::Nothing),
-                },
+            let Some(arrival) = self.arrived.pop_front() else {
+                if self.decode_next()? {
+                    continue;
+                }
+                return Ok(Next::Nothing);
             };
             match arrival.ticket {
                 None => return Ok(arrival.next),
@@ -187,16 +186,13 @@ impl WorkerChannel {
         }
     }
 
-    /// The next thing that has come in whole.
-    fn decode_next(&mut self) -> Result<Option<Arrival>, LineError> {
-        loop {
-            if self.decoded == self.gulp.len() && !self.refill()? {
-                return Ok(None);
-            }
-            if let Some(arrival) = self.decode_one()? {
-                return Ok(Some(arrival));
-            }
+    /// Takes in one more message, or a part of it; false if there is nothing.
+    fn decode_next(&mut self) -> Result<bool, LineError> {
+        if self.decoded == self.gulp.len() && !self.refill()? {
+            return Ok(false);
         }
+        self.decode_one()?;
+        Ok(true)
     }
 
     /// Asks for a segment of `len` bytes for a result and waits for the answer.
@@ -205,9 +201,7 @@ impl WorkerChannel {
         self.send(FromExecutor::Want { job, len })?;
         loop {
             // What else comes is for later: it must not be claimed as yet.
-            while let Some(arrival) = self.decode_next()? {
-                self.deferred.push_back(arrival);
-            }
+            while self.decode_next()? {}
             match self.borrowing.take_answer() {
                 Some(Answer::Granted(granted)) => return Ok(Some(granted)),
                 Some(Answer::Refused) => return Ok(None),
@@ -282,15 +276,16 @@ impl WorkerChannel {
         Ok(count > 0)
     }
 
-    fn decode_one(&mut self) -> Result<Option<Arrival>, LineError> {
+    fn decode_one(&mut self) -> Result<(), LineError> {
         let mut input = &self.gulp[self.decoded..];
         let body = self.decoder.next(&mut input).map_err(ProtocolError::from)?;
         self.decoded = self.gulp.len() - input.len();
         let Some(body) = body else {
-            return Ok(None);
+            return Ok(());
         };
         let message = ToExecutor::decode(body).map_err(ProtocolError::from)?;
         let mut parts = Parts {
+            arrived: &mut self.arrived,
             bell: &mut self.bell,
             borrowing: &mut self.borrowing,
             assembler: &mut self.assembler,

@@ -45,7 +45,11 @@ impl Shared {
         state.plan_beat();
         forget_segments(state);
         while let Some(id) = state.unrung.pop() {
-            if let Some(channel) = state.workers.get_mut(&id).and_then(Worker::channel) {
+            let Some(worker) = state.workers.get_mut(&id) else {
+                continue;
+            };
+            worker.is_unrung = false;
+            if let Some(channel) = worker.channel() {
                 channel.ring_if_asleep();
             }
         }
@@ -59,8 +63,9 @@ impl Shared {
         let mut arrivals = std::mem::take(&mut state.arrivals);
         self.inbox.take(&mut arrivals);
         if !arrivals.is_empty() {
+            let now = state.now();
             for job in arrivals.drain(..) {
-                state.submit(job);
+                state.submit(job, now);
             }
         }
         state.arrivals = arrivals;
@@ -126,15 +131,27 @@ impl Shared {
                 state.report_charges(&data, charges);
                 let (ran, printed) = state.how_stopped(job).unzip();
                 let ran = ran.unwrap_or_else(|| state.ran_before(&failure, charges));
-                state.end(&data, Outcome::stopped(failure, printed.flatten()), ran);
+                let outcome = Outcome::stopped(failure, printed.flatten());
+                state.end(&data, outcome, ran, state.now());
             }
         }
     }
 
     fn send_job(&self, state: &mut State, id: ExecutorId, job_id: JobId) {
-        let Some(job) = state.scheduler.data(job_id).map(Arc::clone) else {
+        let Some(job) = state.scheduler.data(job_id) else {
             return;
         };
+        if job.origin() == Origin::Here
+            && state.links.nodes.is_empty()
+            && let Some(args) = job.args()
+        {
+            // A plain one for a worker, as nearly all are: nothing is to be seen to.
+            let function = job.function().id();
+            return with_channel(state, id, |channel| {
+                channel.send_job(job_id, function, args)
+            });
+        }
+        let job = Arc::clone(job);
         let args = match self.prepare(state, id, &job) {
             Ok(args) => args,
             Err(why) => return state.not_ready(id, job_id, why),
@@ -247,7 +264,9 @@ pub(super) fn with_channel<E: std::fmt::Display>(
     if let Err(error) = result {
         worker.break_line(&error);
     } else {
-        state.unrung.push(id);
+        if !std::mem::replace(&mut worker.is_unrung, true) {
+            state.unrung.push(id);
+        }
         state.sending |= is_sending;
         if is_sending {
             state.note_bulk();

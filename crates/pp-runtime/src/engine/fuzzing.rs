@@ -127,12 +127,13 @@ impl Gateway {
         let mut state = self.shared.lock();
         let function: Arc<Function> = state.intern(function.to_vec().into(), "");
         let group = Arc::clone(&self.shared.all);
-        group.job_submitted();
+        self.shared.inbox.count(&group);
         let args = Blob::from(args);
         let job = Job::new(function, args, group, Duration::ZERO, Origin::Here);
         job.set_number(self.submitted);
         self.submitted += 1;
-        state.submit(Arc::new(job));
+        let now = state.now();
+        state.submit(Arc::new(job), now);
         self.shared.settle(&mut state);
     }
 

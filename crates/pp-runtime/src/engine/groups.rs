@@ -1,7 +1,7 @@
 //! Groups of jobs that can be waited for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use pp_core::ShareId;
@@ -12,7 +12,8 @@ use crate::sync::{Condvar, Mutex};
 ///
 /// Two counts that only grow: submitters write the one and who takes in results the
 /// other, each in a cache line of its own. One count for both would go to and fro
-/// between their processors with each job.
+/// between their processors with each job. Each has but one writer at a time, since that has a
+/// lock: a plain store does, where an atomic addition would take longer than all else here.
 #[derive(Debug, Default)]
 pub struct Group {
     submitted: Padded<AtomicU64>,
@@ -34,6 +35,14 @@ pub struct Group {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Padded<T>(T);
+
+impl Padded<AtomicU64> {
+    /// One more; for the only one that writes at the time.
+    fn count(&self) {
+        let count = self.0.load(Ordering::Relaxed);
+        self.0.store(count + 1, Ordering::Release);
+    }
+}
 
 impl Group {
     /// A group within the group of all jobs.
@@ -114,18 +123,30 @@ impl Group {
         is_reached
     }
 
+    /// Counts a job that was submitted. To be called under the inbox's lock only.
     pub(super) fn job_submitted(&self) {
-        self.submitted.0.fetch_add(1, Ordering::SeqCst);
+        self.submitted.count();
         if let Some(all) = &self.all {
             all.job_submitted();
         }
     }
 
+    /// Counts a job that has ended. To be called under the engine's lock only; once it is let
+    /// go, call [`tell_waiters`](Self::tell_waiters).
     pub(super) fn job_ended(&self, aborted: bool) {
         if aborted {
             self.aborted.store(true, Ordering::Release);
         }
-        self.ended.0.fetch_add(1, Ordering::SeqCst);
+        self.ended.count();
+        if let Some(all) = &self.all {
+            all.job_ended(aborted);
+        }
+    }
+
+    /// Wakes those who wait for so few pending jobs as there are now.
+    pub(super) fn tell_waiters(&self) {
+        // After the counts. A waiter says so before it looks at them: one sees the other.
+        fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0
             && (self.counting.load(Ordering::SeqCst) > 0 || self.pending() == 0)
         {
@@ -134,7 +155,7 @@ impl Group {
             self.changed.notify_all();
         }
         if let Some(all) = &self.all {
-            all.job_ended(aborted);
+            all.tell_waiters();
         }
     }
 }
@@ -175,6 +196,7 @@ mod tests {
             let waiter = scope.spawn(|| group.wait_below(2, LONG));
             group.job_ended(false);
             group.job_ended(false);
+            group.tell_waiters();
             assert!(waiter.join().unwrap());
         });
         assert_eq!(group.pending(), 1);
@@ -187,6 +209,7 @@ mod tests {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| group.wait(LONG));
             group.job_ended(false);
+            group.tell_waiters();
             assert!(waiter.join().unwrap());
         });
     }

@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::groups::Group;
 use super::job::Waiters;
 use super::state::State;
 use crate::net::Link;
@@ -26,7 +27,7 @@ impl<'a> StateGuard<'a> {
     pub(super) fn new(state: MutexGuard<'a, State>) -> Self {
         Self {
             state,
-            woken: Woken(Vec::new()),
+            woken: Woken::default(),
             unflushed: Unflushed(Vec::new()),
             called: Calls::default(),
         }
@@ -49,7 +50,8 @@ impl DerefMut for StateGuard<'_> {
 
 impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
-        self.woken.0 = std::mem::take(&mut self.state.woken);
+        self.woken.jobs = std::mem::take(&mut self.state.woken);
+        self.woken.groups = std::mem::take(&mut self.state.changed);
         self.unflushed.0 = std::mem::take(&mut self.state.unflushed);
         self.called = std::mem::take(&mut self.state.loans.calls);
     }
@@ -67,12 +69,19 @@ impl Drop for Unflushed {
 }
 
 /// Wakes them when it is dropped.
-struct Woken(Vec<Arc<Waiters>>);
+#[derive(Default)]
+struct Woken {
+    jobs: Vec<Arc<Waiters>>,
+    groups: Vec<Arc<Group>>,
+}
 
 impl Drop for Woken {
     fn drop(&mut self) {
-        for waiters in &self.0 {
+        for waiters in &self.jobs {
             waiters.wake();
+        }
+        for group in &self.groups {
+            group.tell_waiters();
         }
     }
 }

@@ -7,13 +7,14 @@
 //! when many have gathered.
 //!
 //! No job can be forgotten here. While no worker idles, each has work whose end will be
-//! taken in. Before a worker is left idle, `is_eager` is set and the inbox looked at
-//! once more; a submitter puts its job in and then looks at `is_eager`. As all four
-//! are sequentially consistent, one of the two sees the other.
+//! taken in. Before a worker is left idle, `is_eager` is set and then the inbox looked into
+//! under its lock; a submitter puts its job in under the lock and then looks at `is_eager`.
+//! Whoever has the lock later sees what the other did before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::groups::Group;
 use super::job::Job;
 use crate::sync::Mutex;
 
@@ -63,10 +64,10 @@ impl Inbox {
             job.group().job_submitted();
             content.jobs.push(job);
             let len = content.jobs.len();
-            self.len.store(len, Ordering::SeqCst);
+            self.len.store(len, Ordering::Relaxed);
             len
         };
-        Some(if self.is_eager.load(Ordering::SeqCst) {
+        Some(if self.is_eager.load(Ordering::Relaxed) {
             Next::Deliver
         } else if len >= BATCH {
             Next::Offer
@@ -75,22 +76,30 @@ impl Inbox {
         })
     }
 
+    /// Counts a job that does not come by here.
+    pub(super) fn count(&self, group: &Group) {
+        let content = self.content.lock();
+        group.job_submitted();
+        drop(content);
+    }
+
     /// Takes all jobs out, in order, in exchange for an empty vector.
     pub(super) fn take(&self, into: &mut Vec<Arc<Job>>) {
-        if self.len.load(Ordering::SeqCst) > 0 {
+        // A job that is missed here is seen next time, or by `set_eager`.
+        if self.len.load(Ordering::Relaxed) > 0 {
             let mut content = self.content.lock();
             std::mem::swap(&mut content.jobs, into);
-            self.len.store(0, Ordering::SeqCst);
+            self.len.store(0, Ordering::Relaxed);
         }
     }
 
     /// Notes whether a worker idles; whether jobs have come that it might have.
     pub(super) fn set_eager(&self, is_eager: bool) -> bool {
         // Mostly nothing changes; then a submitter's cache keeps it.
-        if self.is_eager.load(Ordering::SeqCst) != is_eager {
-            self.is_eager.store(is_eager, Ordering::SeqCst);
+        if self.is_eager.load(Ordering::Relaxed) != is_eager {
+            self.is_eager.store(is_eager, Ordering::Relaxed);
         }
-        is_eager && self.len.load(Ordering::SeqCst) > 0
+        is_eager && !self.content.lock().jobs.is_empty()
     }
 
     /// Refuses all further jobs.
@@ -110,7 +119,6 @@ mod tests {
     use std::time::Duration;
 
     use super::super::functions::Functions;
-    use super::super::groups::Group;
     use super::super::job::Origin;
     use super::*;
     use crate::blob::Blob;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pp_core::ExecutorId;
+use pp_core::{ExecutorId, Time};
 
 use super::effects::with_channel;
 use super::outcome::{Outcome, Report};
@@ -45,9 +45,10 @@ pub(super) fn take_in(state: &mut State, id: ExecutorId) {
         }
         None => Ok(()),
     };
+    let now = state.now();
     let handled = news
         .drain(..)
-        .try_for_each(|message| take_message(state, id, message));
+        .try_for_each(|message| take_message(state, id, message, now));
     state.news = news;
     if let Err(error) = received.and(handled)
         && let Some(worker) = state.workers.get_mut(&id)
@@ -56,9 +57,14 @@ pub(super) fn take_in(state: &mut State, id: ExecutorId) {
     }
 }
 
-fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<(), LineError> {
+fn take_message(
+    state: &mut State,
+    id: ExecutorId,
+    message: Received,
+    now: Time,
+) -> Result<(), LineError> {
     match message {
-        Received::Ready { credit } => become_ready(state, id, credit),
+        Received::Ready { credit } => become_ready(state, id, credit, now),
         Received::Result { job, header, bytes } => {
             let report = Report::new(bytes, header.output_len, header.errors_len)
                 .ok_or(LineError::Unexpected("length of a job's output"))?;
@@ -73,7 +79,7 @@ fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<
                 site: HERE,
                 attempts: 1,
             };
-            if state.take_result(id, job, outcome, ran) {
+            if state.take_result(id, job, outcome, ran, now) {
                 state.local.add(header.run_time);
             }
             Ok(())
@@ -88,7 +94,6 @@ fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<
                 worker = id.as_u64(),
                 "worker takes too much memory and is replaced"
             );
-            let now = state.now();
             state.scheduler.worker_leaving(id, now);
             Ok(())
         }
@@ -99,8 +104,12 @@ fn take_message(state: &mut State, id: ExecutorId, message: Received) -> Result<
     }
 }
 
-fn become_ready(state: &mut State, id: ExecutorId, credit: u32) -> Result<(), LineError> {
-    let now = state.now();
+fn become_ready(
+    state: &mut State,
+    id: ExecutorId,
+    credit: u32,
+    now: Time,
+) -> Result<(), LineError> {
     let worker = state
         .workers
         .get_mut(&id)

@@ -106,6 +106,7 @@ impl Failed {
 }
 
 impl Job {
+    #[inline]
     pub(super) fn new(
         function: Arc<Function>,
         args: Blob,
@@ -128,6 +129,7 @@ impl Job {
         Self::with(content, function, group, submitted, Origin::HereOnTerms)
     }
 
+    #[inline]
     fn with(
         content: Content,
         function: Arc<Function>,

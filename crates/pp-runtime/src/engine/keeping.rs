@@ -251,7 +251,7 @@ impl State {
         let now = self.now();
         match why {
             NotReady::Failed(failure) => {
-                self.take_result(executor, job, Outcome::Failed(failure), Ran::NOT);
+                self.take_result(executor, job, Outcome::Failed(failure), Ran::NOT, now);
             }
             NotReady::Missing(missing) => {
                 if self.scheduler.set_aside(executor, job, now) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Token;
-use pp_core::{ExecutorId, Machine};
+use pp_core::{ExecutorId, Machine, Time};
 use pp_proto::{EncodeError, ProtocolError};
 use tokio::sync::oneshot;
 
@@ -144,9 +144,10 @@ impl Shared {
             Some(node) => node.take(&mut said),
             None => Ok(()),
         };
+        let now = state.now();
         let handled = said
             .drain(..)
-            .try_for_each(|message| hear(state, id, message));
+            .try_for_each(|message| hear(state, id, message, now));
         state.links.said = said;
         let has_said = state.links.nodes.get_mut(&id);
         if has_said.is_some_and(|node| std::mem::take(&mut node.has_said)) {
@@ -186,8 +187,7 @@ impl Shared {
     }
 }
 
-fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting> {
-    let now = state.now();
+fn hear(state: &mut State, id: ExecutorId, message: Said, now: Time) -> Result<(), Parting> {
     match message {
         Said::Capacity {
             slots,
@@ -209,7 +209,7 @@ fn hear(state: &mut State, id: ExecutorId, message: Said) -> Result<(), Parting>
                 site: state.links.nodes.get(&id).map_or(NOWHERE, |node| node.site),
                 attempts: header.attempts,
             };
-            if state.take_result(id, job, outcome, ran)
+            if state.take_result(id, job, outcome, ran, now)
                 && let Some(node) = state.links.nodes.get_mut(&id)
             {
                 node.totals.add(ran.run_time);

@@ -70,7 +70,8 @@ impl Record {
 
 /// A time in microseconds, in six bytes: enough for nine years.
 pub(super) fn micros(time: Duration) -> [u8; 6] {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let whole = time.as_secs().saturating_mul(1_000_000);
+    let micros = whole.saturating_add(time.subsec_micros().into());
     let mut bytes = [0; 6];
     for (to, from) in bytes
         .iter_mut()

@@ -22,37 +22,38 @@ pub(super) struct Stop {
 
 impl State {
     /// An executor has reported how a job has come to its end, and how it ran; whether it was
-    /// news. A job that was cancelled meanwhile has ended already.
+    /// news. A job that was cancelled meanwhile has ended already. Of what comes together, `now`
+    /// is the same: a look at the clock takes its time, too.
     pub(super) fn take_result(
         &mut self,
         executor: ExecutorId,
         job: JobId,
         outcome: Outcome,
         ran: Ran,
+        now: Time,
     ) -> bool {
-        let now = self.now();
         let run_time = ran.run_time;
         let ran = Ran {
             attempts: ran.attempts.max(1) + self.scheduler.failed_attempts(job),
             ..ran
         };
+        if let Outcome::Value(report) = &outcome {
+            self.note_kept(executor, job, report);
+            let data = self.scheduler.job_finished(executor, job, run_time, now);
+            return self.take_end(job, data, outcome, ran, now);
+        }
+        if outcome.failure().is_some_and(JobFailure::is_stop) {
+            // How it ends, the scheduler says next.
+            let stop = Stop {
+                ran,
+                printed: outcome.into_report(),
+                since: None,
+            };
+            self.stopped.insert(job, stop);
+            self.scheduler.job_stopped(executor, job, run_time, now);
+            return false;
+        }
         let (data, outcome) = match outcome {
-            Outcome::Value(ref report) => {
-                self.note_kept(executor, job, report);
-                let data = self.scheduler.job_finished(executor, job, run_time, now);
-                (data, outcome)
-            }
-            outcome if outcome.failure().is_some_and(JobFailure::is_stop) => {
-                // How it ends, the scheduler says next.
-                let stop = Stop {
-                    ran,
-                    printed: outcome.into_report(),
-                    since: None,
-                };
-                self.stopped.insert(job, stop);
-                self.scheduler.job_stopped(executor, job, run_time, now);
-                return false;
-            }
             Outcome::Retriable(report) if self.decides_on_retries(job) => {
                 match self.scheduler.job_raised(executor, job, run_time, now) {
                     Raised::Ended(data) => (Some(data), Outcome::Raised(report)),
@@ -64,13 +65,27 @@ impl State {
                 (data, outcome)
             }
         };
+        self.take_end(job, data, outcome, ran, now)
+    }
+
+    /// A job has ended like this, if the scheduler knows of it; whether it does.
+    fn take_end(
+        &mut self,
+        job: JobId,
+        data: Option<Arc<Job>>,
+        outcome: Outcome,
+        ran: Ran,
+        now: Time,
+    ) -> bool {
         let Some(data) = data else {
             return false;
         };
-        self.how_stopped(job);
-        self.totals.add(run_time);
+        if !self.stopped.is_empty() {
+            self.how_stopped(job);
+        }
+        self.totals.add(ran.run_time);
         let is_kept = outcome.report().is_some_and(Report::is_kept);
-        self.end(&data, outcome, ran);
+        self.end(&data, outcome, ran, now);
         if is_kept {
             self.bring_if_dear(&data);
         }
@@ -114,8 +129,7 @@ impl State {
     }
 
     /// Queues a job of this process. Its effects are still to be applied.
-    pub(super) fn submit(&mut self, job: Arc<Job>) {
-        let now = self.now();
+    pub(super) fn submit(&mut self, job: Arc<Job>, now: Time) {
         let (function, number) = (job.function().id(), job.number());
         let has_inputs = job.origin() == Origin::HereOnTerms && !self.links.nodes.is_empty();
         let inputs = if has_inputs { job.inputs() } else { Vec::new() };
@@ -131,7 +145,7 @@ impl State {
             }
             Err(refused) => {
                 let failure = Box::new(JobFailure::ServerDestroyed);
-                self.end(&refused.data, Outcome::Failed(failure), Ran::NOT);
+                self.end(&refused.data, Outcome::Failed(failure), Ran::NOT, now);
             }
         }
     }

@@ -81,7 +81,7 @@ impl Shared {
                 } => {
                     let terms = limits.terms(&mut state.resources);
                     let group = Arc::clone(&self.all);
-                    group.job_submitted();
+                    self.inbox.count(&group);
                     let submitted = self.born.elapsed();
                     let entry = Job::new(function, args, group, submitted, Origin::Uplink);
                     entry.set_number(job);

@@ -11,6 +11,7 @@ use pp_core::{Charges, ExecutorId, JobId, Machine, Scheduler, ShareId, Time};
 use super::aside::{Aside, Missing};
 use super::config::EngineConfig;
 use super::functions::{Function, Functions};
+use super::groups::Group;
 use super::job::{Job, Origin, Waiters};
 use super::links::Links;
 use super::loans::Loans;
@@ -109,8 +110,10 @@ pub(super) struct State {
     pub(super) shares: u64,
     /// Until then, big things are taken to be on their way.
     pub(super) bulk_until: Option<Instant>,
-    /// Who is to be woken when the lock is let go.
+    /// Who is to be woken when the lock is let go, and
     pub(super) woken: Vec<Arc<Waiters>>,
+    /// the groups whose waiters may be.
+    pub(super) changed: Vec<Arc<Group>>,
     /// Spare room for jobs that come from the inbox.
     pub(super) arrivals: Vec<Arc<Job>>,
     born: Instant,
@@ -168,6 +171,7 @@ impl State {
             shares: 0,
             bulk_until: None,
             woken: Vec::new(),
+            changed: Vec::new(),
             arrivals: Vec::new(),
             config,
             born,
@@ -199,13 +203,22 @@ impl State {
     }
 
     /// Ends a job for its submitter.
-    pub(super) fn end(&mut self, job: &Arc<Job>, outcome: Outcome, ran: Ran) {
+    pub(super) fn end(&mut self, job: &Arc<Job>, outcome: Outcome, ran: Ran, now: Time) {
         if job.origin() == Origin::Uplink {
             self.report_end(job, &outcome, ran);
         }
-        let record = Record::new(self.born.elapsed(), ran);
+        let record = Record::new(Duration::from_nanos(now.as_nanos()), ran);
         self.woken.extend(job.end(outcome, record));
+        self.note_ended(job.group());
         self.note_came(Missing::Result(job.number()));
+    }
+
+    /// Who waits for jobs of this group is to be told that one has ended.
+    fn note_ended(&mut self, group: &Arc<Group>) {
+        let is_noted = |last: &Arc<Group>| Arc::ptr_eq(last, group);
+        if !self.changed.last().is_some_and(is_noted) {
+            self.changed.push(Arc::clone(group));
+        }
     }
 
     /// A job's failure, from how the scheduler ended it.

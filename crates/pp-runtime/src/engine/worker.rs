@@ -30,6 +30,8 @@ pub(super) struct Worker {
     pub(super) hung_up: Option<Instant>,
     /// None before the process runs.
     pub(super) line: Option<Line>,
+    /// Something was written to it, and its bell not rung yet.
+    pub(super) is_unrung: bool,
     /// To be killed as soon as its process is known.
     pub(super) condemned: Option<String>,
     pub(super) keeper: Option<JoinHandle<()>>,
@@ -52,6 +54,7 @@ impl Worker {
             stopped: None,
             hung_up: None,
             line: None,
+            is_unrung: false,
             condemned: None,
             keeper: None,
         }
