@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_runtime::{Asked, Job as RuntimeJob, Needs, Retries};
+use pp_runtime::{Asked, Job as RuntimeJob, Needs, Retries, Wishes};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -13,12 +13,8 @@ use crate::job::Job;
 /// What is asked for a job beyond the plain. Whoever makes it has checked it.
 #[pyclass(frozen, module = "pp._core")]
 pub(crate) struct Terms {
-    priority: i32,
-    time_limit: Option<Duration>,
-    retries: Retries,
-    needs: Needs,
+    wishes: Arc<Wishes>,
     after: Vec<Py<Job>>,
-    name: Option<Arc<str>>,
 }
 
 /// Seconds as a duration; one too long to tell is none.
@@ -45,7 +41,7 @@ impl Terms {
         after: Vec<Py<Job>>,
         name: Option<String>,
     ) -> Self {
-        Self {
+        let wishes = Wishes {
             priority,
             time_limit: time_limit.and_then(duration),
             retries: Retries {
@@ -61,8 +57,11 @@ impl Terms {
                     .map(|(name, amount)| (name.into(), amount))
                     .collect(),
             },
-            after,
             name: name.map(Arc::from),
+        };
+        Self {
+            wishes: Arc::new(wishes),
+            after,
         }
     }
 }
@@ -82,13 +81,9 @@ impl Terms {
             )))
         });
         Ok(Asked {
-            name: self.name.clone(),
-            priority: self.priority,
-            retries: self.retries,
-            needs: self.needs.clone(),
-            time_limit: self.time_limit,
             after: after.collect::<PyResult<_>>()?,
             inputs,
+            wishes: Some(Arc::clone(&self.wishes)),
         })
     }
 }

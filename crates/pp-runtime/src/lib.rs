@@ -33,7 +33,7 @@ pub use pp_core::Retries;
 pub use engine::{
     Asked, Attention, Brought, Engine, EngineConfig, EngineError, Function, Group, Inputs,
     InputsError, Job, JobFailure, Needs, NobodyLeft, NodeView, Notice, Notices, Object, Outcome,
-    Past, Place, Report, Stage, Totals,
+    Past, Place, Report, Stage, Totals, Wishes,
 };
 pub use net::{
     Caller, CertificateFiles, Host, Identity, IdentityError, PythonVersion, Secret, SecretError,

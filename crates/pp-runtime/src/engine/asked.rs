@@ -9,9 +9,21 @@ use super::job::Job;
 use super::outcome::{JobFailure, Outcome};
 use super::resources::{Names, Needs};
 
-/// What is asked for a job beyond the plain: see [`Terms`].
+/// What is asked for a job beyond the plain. Of most it is only that they come after others: so
+/// little memory is quickly had, and quickly given back by another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
+    /// It begins after these have ended well.
+    pub after: Vec<Arc<Job>>,
+    /// So it does after these, whose results are among its arguments.
+    pub inputs: Vec<Arc<Job>>,
+    /// All else.
+    pub wishes: Option<Arc<Wishes>>,
+}
+
+/// What is asked for a job that has nothing to do with others: see [`Terms`].
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
     /// What it is called; none if as its function.
     pub name: Option<Arc<str>>,
     /// Jobs of higher priority go first. Default 0.
@@ -22,10 +34,6 @@ pub struct Asked {
     pub needs: Needs,
     /// How long it may run at a time.
     pub time_limit: Option<Duration>,
-    /// It begins after these have ended well.
-    pub after: Vec<Arc<Job>>,
-    /// So it does after these, whose results are among its arguments.
-    pub inputs: Vec<Arc<Job>>,
 }
 
 impl Asked {
@@ -42,15 +50,35 @@ impl Asked {
                 Some(_) => return Err(Ending::DependencyFailed { root }),
             }
         }
-        Ok(Terms {
+        let terms = Terms {
             data: self.data(),
-            priority: self.priority,
             share,
             after,
-            time_limit: self.time_limit,
-            retries: self.retries,
-            demand: names.demand(&self.needs),
+            ..Terms::default()
+        };
+        let Some(wishes) = &self.wishes else {
+            return Ok(terms);
+        };
+        Ok(Terms {
+            priority: wishes.priority,
+            time_limit: wishes.time_limit,
+            retries: wishes.retries,
+            demand: names.demand(&wishes.needs),
+            ..terms
         })
+    }
+
+    /// What the job is called, if not as its function.
+    pub(super) fn name(&self) -> Option<Arc<str>> {
+        self.wishes.as_ref()?.name.clone()
+    }
+
+    /// What it needs of the machine that runs it.
+    pub(super) fn needs(&self) -> Needs {
+        let wishes = self.wishes.as_ref();
+        wishes
+            .map(|wishes| wishes.needs.clone())
+            .unwrap_or_default()
     }
 
     /// Which of its inputs lie at nodes already.

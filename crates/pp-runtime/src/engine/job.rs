@@ -271,8 +271,7 @@ impl Job {
 
     /// What it needs of the machine that runs it; of a job that has ended nobody knows.
     pub(super) fn needs(&self) -> Needs {
-        self.if_asked(|asked| asked.needs.clone())
-            .unwrap_or_default()
+        self.if_asked(Asked::needs).unwrap_or_default()
     }
 
     /// The job whose failure is why this one cannot run, if it depends on others: the first
@@ -285,7 +284,7 @@ impl Job {
     /// or its function's.
     pub fn name(&self) -> Arc<str> {
         let given = match &self.pending.lock().content {
-            Content::Asked(both) => both.1.name.clone(),
+            Content::Asked(both) => both.1.name(),
             Content::Failed(failed) => failed.name.clone(),
             _ => None,
         };
@@ -362,8 +361,8 @@ impl Job {
                 pending.content = Content::Failed(Box::new(Failed {
                     record,
                     args,
+                    name: asked.name(),
                     inputs: asked.inputs,
-                    name: asked.name,
                 }));
                 None
             }

@@ -37,7 +37,7 @@ impl Shared {
         job: &Job,
     ) -> Result<Blob, NotReady> {
         let mut missing = Vec::new();
-        if job.origin() == Origin::HereOnTerms {
+        if job.origin() == Origin::HereOnTerms && !job.has_inputs_here() {
             for input in job.inputs() {
                 self.look_for(state, (executor, job.number()), &input, &mut missing)?;
             }

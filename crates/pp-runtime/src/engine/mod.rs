@@ -66,7 +66,7 @@ use crate::blob::Blob;
 use crate::sync::Mutex;
 use bytes::Bytes;
 
-pub use asked::Asked;
+pub use asked::{Asked, Wishes};
 pub use attend::Attention;
 pub use bringing::Brought;
 pub use config::{EngineConfig, NobodyLeft};

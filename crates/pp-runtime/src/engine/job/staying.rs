@@ -58,6 +58,16 @@ impl Job {
         }
     }
 
+    /// Whether all results that are among its arguments are here, and were never anywhere else.
+    pub(in crate::engine) fn has_inputs_here(&self) -> bool {
+        let is_here = |input: &Arc<Self>| match input.outcome() {
+            Some(Outcome::Value(report)) => !report.is_kept(),
+            _ => false,
+        };
+        self.if_asked(|asked| asked.inputs.iter().all(is_here))
+            .unwrap_or(true)
+    }
+
     /// Its result is wanted here, by a callback: it is not to stay where it is made.
     pub fn want_here(&self) {
         self.feeds.store(WANTED, Ordering::Relaxed);
