@@ -77,11 +77,12 @@ struct Woken {
 
 impl Drop for Woken {
     fn drop(&mut self) {
-        for waiters in &self.jobs {
-            waiters.wake();
-        }
+        // First: whoever is woken for its job may submit the next one of the group.
         for group in &self.groups {
             group.tell_waiters();
+        }
+        for waiters in &self.jobs {
+            waiters.wake();
         }
     }
 }
