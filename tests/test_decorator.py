@@ -76,6 +76,15 @@ def test_options_are_kept(server: pp.Server, gate: Gate) -> None:
     assert later(5) == 75
 
 
+def test_every_keyword_of_submit_is_an_option(lone: pp.Server) -> None:
+    keywords = set(inspect.signature(pp.Server.submit).parameters)
+    for keyword in keywords - {"self", "func", "args", "kwargs"}:
+        assert pp.job(**{keyword: None})(jobs.add).options == {keyword: None}
+    asking = lone.job(resources={"no such thing": 1})(jobs.add)
+    with pytest.raises(pp.ResourceError, match="no such thing"):
+        asking.submit(1, 2).result()
+
+
 def test_retries_of_a_decorated_function(lone: pp.Server, tmp_path: Path) -> None:
     @lone.job(retries=3, retry_on=LookupError, backoff=0)
     def third(path: str) -> int:

@@ -30,6 +30,7 @@ _OPTIONS = frozenset(
         "modules",
         "name",
         "priority",
+        "resources",
         "retries",
         "retry_on",
         "timeout",
