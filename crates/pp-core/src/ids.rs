@@ -100,3 +100,40 @@ impl Hasher for IdHasher {
         self.0 = (block << NEIGHBOURS | place) ^ place << (64 - NEIGHBOURS);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    fn hash(number: u64) -> u64 {
+        BuildHasherDefault::<IdHasher>::default().hash_one(JobId::from_u64(number))
+    }
+
+    #[test]
+    fn neighbours_lie_side_by_side_and_are_told_apart() {
+        for block in [0, 1, 77, 1 << 40] {
+            let first = 16 * block;
+            let hashes: Vec<_> = (first..first + 16).map(hash).collect();
+            let places = hashes.iter().map(|hash| hash & 0xffff);
+            let start = hashes[0] & 0xffff;
+            assert!(places.eq(start..start + 16), "{block}");
+            let tags: BTreeSet<_> = hashes.iter().map(|hash| hash >> 57).collect();
+            assert_eq!(tags.len(), 16, "{block}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_spread_whatever_lies_between_the_numbers() {
+        for step in [1, 16, 64, 100, 1024, 4096] {
+            let places = (0..4096).map(|number| hash(number * step) >> NEIGHBOURS & 0xfff);
+            let mut counts = [0; 4096];
+            places.for_each(|place| counts[usize::try_from(place).unwrap()] += 1);
+            let most = counts.into_iter().max().unwrap();
+            // As many as one block has, and a few blocks may share a place.
+            assert!(most <= 16 * 8, "{most} of those {step} apart");
+        }
+    }
+}
