@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import random
@@ -224,12 +223,18 @@ def test_memory_is_bounded(server_of: Callable[..., pp.Server], ordered: bool) -
     results = server.map(large, itertools.count(), ordered=ordered)
     next(results)
     before = resident()
-    peak = before
-    for _ in range(400):
-        next(results)
-        gc.collect()
-        peak = max(peak, resident())
-    assert peak - before < 200 * 2**20
+    ended: list[int] = []
+
+    def stand_still() -> bool:
+        assert resident() - before < 200 * 2**20
+        ended.append(server.get_stats()["local"].njobs)
+        return ended[-5:] == [ended[-1]] * 5
+
+    for _ in range(10):
+        await_true(stand_still, "the workers wait for the caller")
+        for _ in range(40):
+            next(results)
+        ended.clear()
     results.close()
 
 
