@@ -11,7 +11,7 @@ from pp import _core
 from pp._errors import JobTimeout
 from pp._resources import Demand, demand
 
-__all__ = ["PLAIN", "Asked", "asked"]
+__all__ = ["KEYWORDS", "PLAIN", "Asked", "asked"]
 
 
 class Asked(NamedTuple):
@@ -166,3 +166,6 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "backoff": _backoff,
     "resources": demand,
 }
+
+# What `asked` understands.
+KEYWORDS = frozenset(_CHECKS)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from pp._asked import KEYWORDS
 from pp._forks import in_child
 
 if TYPE_CHECKING:
@@ -18,24 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["JobFunction", "job"]
 
 # Keywords of `Server.submit` that are the same for all calls of a function.
-_OPTIONS = frozenset(
-    {
-        "after",
-        "backoff",
-        "callback",
-        "callbackargs",
-        "depfuncs",
-        "globals",
-        "group",
-        "modules",
-        "name",
-        "priority",
-        "resources",
-        "retries",
-        "retry_on",
-        "timeout",
-    }
-)
+_OPTIONS = (KEYWORDS - {"kwargs"}) | {
+    "callback",
+    "callbackargs",
+    "depfuncs",
+    "globals",
+    "group",
+    "modules",
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -143,9 +143,6 @@ fn unknown<'a, M: Message<'a>>(number: u32) -> DecodeError {
     }
 }
 
-/// A number has no more bytes.
-const SHORT: usize = 10;
-
 /// Serializes to the end of a vector.
 struct Append<'v>(&'v mut Vec<u8>);
 
@@ -154,12 +151,7 @@ impl Flavor for Append<'_> {
 
     #[inline]
     fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
-        if data.len() <= SHORT {
-            // Numbers, mostly: byte by byte is quicker than a call that copies.
-            self.0.extend(data.iter().copied());
-        } else {
-            self.0.extend_from_slice(data);
-        }
+        self.0.extend_from_slice(data);
         Ok(())
     }
 

@@ -77,14 +77,10 @@ impl KnownFunctions {
             death,
         };
         let path = PyList::new(py, path)?;
-        let before = self.path(py);
-        let is_like_before = before
-            .as_ref()
-            .is_some_and(|known| has_entries(&path, known));
+        let same = self.path(py).filter(|known| has_entries(&path, known));
         let mut table = self.table.lock();
         // Others may have been here meanwhile.
-        let is_before = |now: &Py<PyList>| before.as_ref().is_some_and(|then| then.is(now));
-        let same_path = is_like_before && table.path.as_ref().is_some_and(is_before);
+        let same_path = matches!((&same, &table.path), (Some(then), Some(now)) if then.is(now));
         let mut spent = Vec::new();
         let mut old_path = None;
         if !same_path || (table.ways.len() >= MOST && !table.ways.contains_key(&place)) {

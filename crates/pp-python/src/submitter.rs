@@ -51,15 +51,6 @@ impl<'py> Given<'py> {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Absent => true,
-            Self::Value(value) => value
-                .cast_exact::<PyTuple>()
-                .is_ok_and(PyTupleMethods::is_empty),
-        }
-    }
-
     fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
@@ -203,7 +194,9 @@ impl Submitter {
             && let Some(modules) = modules.tuple(nothing)
             && callback.is_none()
             && globals.is_none()
-            && callbackargs.is_empty()
+            && callbackargs
+                .tuple(nothing)
+                .is_some_and(PyTupleMethods::is_empty)
             && let Some(function) = parts.known.get().find(func, depfuncs, modules)?
             && let Some(group) = parts.group(py, &group)?
         {

@@ -1,10 +1,10 @@
 //! The engine with real worker processes, without Python: this test program
 //! starts itself as its own worker.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -130,6 +130,29 @@ fn jobs_that_have_not_begun_can_be_withdrawn() {
     bench.engine.withdraw(&bench.group);
     assert_eq!(value(&kept), number(1));
     assert_eq!(bench.engine.all_jobs().pending(), 0);
+}
+
+#[test]
+fn who_waits_for_a_group_is_woken_by_its_last_end() {
+    let bench = Bench::new(0);
+    let (sender, woken) = mpsc::channel();
+    for _ in 0..200 {
+        bench.submit(number(1));
+        // One for the group, and one for all jobs. They stay behind if nobody wakes them.
+        for group in [&bench.group, bench.engine.all_jobs()] {
+            let (group, sender) = (Arc::clone(group), sender.clone());
+            std::thread::spawn(move || {
+                let is_done = group.wait(100 * LONG);
+                sender.send(is_done).unwrap();
+            });
+        }
+        // Most of them sleep by then.
+        (0..200).for_each(|_| std::thread::yield_now());
+        bench.engine.withdraw(&bench.group);
+        for _ in 0..2 {
+            assert!(woken.recv_timeout(LONG).expect("it was not woken"));
+        }
+    }
 }
 
 #[test]

@@ -192,6 +192,40 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_comes_as_somebody_falls_idle_is_taken() {
+        const ROUNDS: usize = 20_000;
+        let (keeper, make) = (Keeper::default(), maker());
+        // Both count up to the same number, and go on then: odd ones begin a round.
+        let (one, other) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let meet = |mine: &AtomicUsize, theirs: &AtomicUsize| {
+            let step = mine.fetch_add(1, Ordering::SeqCst) + 1;
+            while theirs.load(Ordering::SeqCst) < step {
+                std::thread::yield_now();
+            }
+        };
+        let mut forgotten = 0;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    meet(&one, &other);
+                    keeper.submit(&make);
+                    meet(&one, &other);
+                }
+            });
+            for round in 0..ROUNDS {
+                keeper.settle(&mut keeper.taken.lock(), false);
+                meet(&other, &one);
+                // Sooner or later, to meet the other at each step of its own.
+                (0..round % 100).for_each(|_| std::hint::spin_loop());
+                keeper.settle(&mut keeper.taken.lock(), true);
+                meet(&other, &one);
+                forgotten += round + 1 - keeper.taken.lock().len();
+            }
+        });
+        assert_eq!(forgotten, 0, "jobs lay there while somebody idled");
+    }
+
+    #[test]
     fn a_submitter_is_told_what_to_do() {
         let (keeper, make) = (Keeper::default(), maker());
         let put = || keeper.inbox.put(make());
